@@ -1,0 +1,1 @@
+"""Boards: one file per board, and the table of them."""

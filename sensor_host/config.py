@@ -1,0 +1,123 @@
+"""Every option of the host, declared once: name, type, range, default.
+
+Order of precedence: defaults (here) < user file < runner's file < environment < flags.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.0)]
+Level: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the configuration."""
+
+
+class SensorConfig(Section):
+    """Which sensor to look for and how to judge its silence."""
+
+    board: str = "rimu"
+    name: str = ""
+    address: str = ""
+    placement: Literal["sacrum", "waist_front", "waist_side"] = "sacrum"
+    scan_timeout_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    # 3 s: ten times the longest pause a healthy link shows between notifications of 8 samples
+    watchdog_s: Annotated[float, Meta(gt=0, le=60)] = 3.0
+    reconnect_min_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
+    reconnect_max_s: Annotated[float, Meta(gt=0, le=300)] = 8.0
+
+
+class SimulationConfig(Section):
+    """The simulated runner of `demo` and `simulate`."""
+
+    speed_mps: Annotated[float, Meta(ge=2.0, le=6.5)] = 3.2
+    seed: Annotated[int, Meta(ge=0)] = 1
+    standing_s: Annotated[float, Meta(ge=0, le=60)] = 5.0
+
+
+class RecordingConfig(Section):
+    """Where and how sessions are kept. An empty directory means the platform's place for user data."""
+
+    enabled: bool = True
+    directory: str = ""
+    flush_s: Annotated[float, Meta(gt=0, le=1.0)] = 1.0
+    fsync_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
+
+
+class MqttConfig(Section):
+    """The broker and what is published. `broker` is "embedded", "off" or mqtt(s)://[user@]host[:port]."""
+
+    broker: str = "embedded"
+    bind: str = "127.0.0.1"
+    port: Port = 0
+    topic_root: Level = "hipdrive"
+    password_env: str = "HIPDRIVE_MQTT_PASSWORD"
+    samples: Literal["auto", "on", "off"] = "auto"
+    outbox_items: Annotated[int, Meta(ge=16, le=1_000_000)] = 2048
+    history_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
+
+
+class SoundConfig(Section):
+    """What is heard on the host."""
+
+    enabled: bool = True
+    volume: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    voice: str = "en"
+    device: str = ""
+
+
+class ConsoleConfig(Section):
+    """The live table."""
+
+    enabled: bool = True
+    refresh_hz: Annotated[float, Meta(gt=0, le=30)] = 4.0
+
+
+class RunnerConfig(Section):
+    """Who runs; the profile file of that name holds the rest."""
+
+    name: Level = "runner"
+
+
+class CueRule(Section):
+    """One fault the coach listens for; a table [[cues.rules]] in TOML. Semantics: `pelvis.cues.CueRule`."""
+
+    name: str
+    metric: str
+    direction: Literal["above", "below"]
+    threshold: float
+    words: str
+    alternate: str = ""
+    dwell_s: Annotated[float, Meta(ge=0, le=600)] = 20.0
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+
+
+class CuesConfig(Section):
+    """When the coach may speak. An empty rule list means the built-in catalogue of `pelvis.cues`."""
+
+    enabled: bool = True
+    warm_up_s: Seconds = 480.0
+    between_s: Seconds = 90.0
+    same_s: Seconds = 180.0
+    per_hour: Annotated[int, Meta(ge=0, le=60)] = 12
+    min_quality: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    expires_s: Annotated[float, Meta(gt=0, le=30)] = 4.0
+    rules: tuple[CueRule, ...] = ()
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    runner: RunnerConfig = RunnerConfig()
+    sensor: SensorConfig = SensorConfig()
+    simulation: SimulationConfig = SimulationConfig()
+    recording: RecordingConfig = RecordingConfig()
+    mqtt: MqttConfig = MqttConfig()
+    sound: SoundConfig = SoundConfig()
+    console: ConsoleConfig = ConsoleConfig()
+    cues: CuesConfig = CuesConfig()

@@ -1,0 +1,1 @@
+"""The sound player, a process of its own."""

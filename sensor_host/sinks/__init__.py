@@ -1,0 +1,1 @@
+"""Sinks: what takes what the session says."""

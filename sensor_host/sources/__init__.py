@@ -1,0 +1,1 @@
+"""Sources of arrivals: radio, recording, simulated runner."""

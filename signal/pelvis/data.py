@@ -1,0 +1,247 @@
+"""Everything that flows into the core and out of it: one frozen record per thing said.
+
+Frames: sensor frame = the axes of the device as it is clipped on; pelvis frame =
+x forward, y left, z up. Times named ``t_s`` are session time: seconds of the sensor's
+own uniform time base. At rest an accelerometer reads +1 g upward (specific force).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+FORWARD, LEFT, UP = 0, 1, 2
+
+STANDARD_GRAVITY_MPS2 = 9.80665
+
+
+class Side(StrEnum):
+    """The foot in contact."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    UNKNOWN = "unknown"
+
+    @property
+    def other(self) -> Side:
+        if self is Side.UNKNOWN:
+            return self
+        return Side.RIGHT if self is Side.LEFT else Side.LEFT
+
+
+class ActivityState(StrEnum):
+    """What the runner is doing, as far as the gate can tell."""
+
+    OTHER = "other"
+    STANDING = "standing"
+    WALKING = "walking"
+    RUNNING = "running"
+
+
+# ---------------------------------------------------------------- into the core
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """A run of samples of one sensor, in time order.
+
+    ``t_s`` (n,) strictly rising session time; ``acc_mps2`` (n, 3) specific force and
+    ``gyr_radps`` (n, 3) angular rate in the sensor frame; ``rate_hz`` the sensor's
+    nominal rate. A hole in ``t_s`` is a loss: the core sees it by itself.
+    ``clipped`` says that a sample of this run reached the end of its range.
+    """
+
+    t_s: Array
+    acc_mps2: Array
+    gyr_radps: Array
+    rate_hz: float
+    clipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The stream is known to be broken between two session times."""
+
+    t_s: float
+    duration_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Running speed from a source that measures it (treadmill entry, foot pod, GPS)."""
+
+    t_s: float
+    speed_mps: float
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartRate:
+    """One heart-rate notification; ``rr_s`` holds the beat intervals it carried."""
+
+    t_s: float
+    heart_rate_bpm: float
+    rr_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A note of the runner or coach: a lap, a remark."""
+
+    t_s: float
+    text: str
+    kind: str = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An order that changes what the core says: mute, unmute, focus, swap_sides."""
+
+    t_s: float
+    name: str
+    value: str = ""
+
+
+CoreInput: TypeAlias = Samples | Gap | Speed | HeartRate | Marker | Command
+
+
+# ---------------------------------------------------------------- out of the core
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionalContact:
+    """A foot has just touched down, said before the step can be measured.
+
+    A `Step` with the same ``contact_id`` confirms it, a `ContactWithdrawn` takes it back.
+    """
+
+    contact_id: int
+    initial_contact_s: float
+    side: Side
+    decided_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContactWithdrawn:
+    """The provisional contact was none."""
+
+    contact_id: int
+    decided_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One ground contact, measured; what needs later contacts follows in a `Stride`.
+
+    ``contact_id`` is that of the provisional contact it confirms, None where none was said.
+    ``metrics`` holds the values of every metric of group "step" in `pelvis.metrics.METRICS`,
+    NaN where unknown. ``reported_at_s`` is the time of the last sample that had a say.
+    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it.
+    """
+
+    step_index: int
+    stride_index: int
+    contact_id: int | None
+    initial_contact_s: float
+    toe_off_s: float
+    side: Side
+    side_confidence: float
+    metrics: Mapping[str, float]
+    quality: float
+    flags: tuple[str, ...]
+    reported_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stride:
+    """What became known about a step when its stride was complete.
+
+    ``metrics`` holds the values of group "stride". ``completed_at_s`` is the time of the
+    last sample that had a say.
+    """
+
+    step_index: int
+    stride_index: int
+    initial_contact_s: float
+    side: Side
+    metrics: Mapping[str, float]
+    completed_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The runner changed to this state at ``t_s``."""
+
+    t_s: float
+    state: ActivityState
+    decided_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the listener must know about the measurement itself.
+
+    ``kind`` is a stable word: levelled, heading_found, heading_disagrees, side_found,
+    sensor_slipped, no_gyroscope ...; ``text`` says it in a sentence.
+    """
+
+    t_s: float
+    kind: str
+    text: str
+    decided_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Something worth saying to the runner, and why.
+
+    ``words`` are at most five; ``side`` is the stance side it concerns (for panning).
+    ``why`` carries metric, value, baseline, z and seconds. Stale after ``expires_s``.
+    """
+
+    cue_id: int
+    rule: str
+    kind: str
+    words: str
+    side: Side
+    priority: int
+    decided_at_s: float
+    expires_s: float
+    why: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Continuous pelvis motion on the core's 200 Hz grid, from ``t_s[0]`` on.
+
+    ``t_s`` (n,); ``acc_g`` (n, 3) specific force in the pelvis frame; ``obliquity_deg``
+    (right side up > 0), ``tilt_deg`` (anterior > 0), ``rotation_deg`` (right side forward
+    > 0) (n,), NaN until known; ``activity`` (n,) codes into `ACTIVITY_CODES`.
+    """
+
+    t_s: Array
+    acc_g: Array
+    obliquity_deg: Array
+    tilt_deg: Array
+    rotation_deg: Array
+    activity: NDArray[np.int8]
+
+
+ACTIVITY_CODES: tuple[ActivityState, ...] = (
+    ActivityState.OTHER,
+    ActivityState.STANDING,
+    ActivityState.WALKING,
+    ActivityState.RUNNING,
+)
+
+CoreOutput: TypeAlias = (
+    ProvisionalContact | ContactWithdrawn | Step | Stride | Activity | Notice | Cue | Motion
+)
