@@ -1,0 +1,94 @@
+"""What every test may lean on: system programs, real data where it is installed, a home folder of its own.
+
+Two environment variables rule what is skipped:
+
+HIPDRIVE_NO_SKIP=1   a missing system program fails the test instead of skipping it
+HIPDRIVE_DATA        folder with the public data sets that hold ground truth (rbds/, sisfall/, walking/, alcantara/)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+Needs = Callable[[str], str]
+
+DATA_SETS = ("rbds", "sisfall", "walking", "alcantara")
+
+# Debian keeps brokers and daemons where an ordinary user's PATH does not look.
+PROGRAM_PATH = os.pathsep.join(
+    (os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
+)
+
+# Time on a loaded machine says nothing about a property; the same examples everywhere make a failure repeatable.
+settings.register_profile(
+    "hipdrive", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("hipdrive")
+
+
+def nothing_may_be_skipped() -> bool:
+    return os.environ.get("HIPDRIVE_NO_SKIP", "") not in ("", "0")
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip with the reason, or fail with it where nothing may be skipped."""
+    if nothing_may_be_skipped():
+        pytest.fail(f"{reason} (HIPDRIVE_NO_SKIP is set)", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def needs() -> Needs:
+    """Return the path of a program, or skip: ``needs("mosquitto_sub")``."""
+
+    def find(program: str) -> str:
+        path = shutil.which(program, path=PROGRAM_PATH)
+        if path is None:
+            skip_or_fail(f"the program {program} is not installed")
+        assert path is not None
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the public data sets with truth; skip where HIPDRIVE_DATA does not name one."""
+    named = os.environ.get("HIPDRIVE_DATA", "")
+    if not named:
+        pytest.skip("HIPDRIVE_DATA names no folder with the public data sets")
+    folder = Path(named)
+    missing = [name for name in DATA_SETS if not (folder / name).is_dir()]
+    if missing:
+        skip_or_fail(f"HIPDRIVE_DATA={named} lacks {', '.join(missing)}")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give every test, and the children it starts, an empty home: no test reads or writes the user's own files."""
+    folder = tmp_path_factory.mktemp("home")
+    runtime = folder / "run"
+    runtime.mkdir(mode=0o700)
+    for name in [n for n in os.environ if n.startswith("HIPDRIVE_") and n not in ("HIPDRIVE_NO_SKIP", "HIPDRIVE_DATA")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    monkeypatch.setenv("USERPROFILE", str(folder))  # Windows
+    monkeypatch.setenv("APPDATA", str(folder / "config"))
+    monkeypatch.setenv("LOCALAPPDATA", str(folder / "data"))
+    # A width of its own for every screen, so that rich and click render the same everywhere.
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    return folder
