@@ -1,0 +1,42 @@
+# Two commands are enough: `make demo` runs the whole chain, `make test` proves it.
+# Each sets up what it needs first, in .venv, from nothing but python3 (>= 3.11) and pip.
+
+PYTHON ?= python3
+FOR ?= 60
+ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench docs clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: .venv/.ready-run ## a simulated runner through the whole chain, for FOR=60 seconds
+	@$(BIN)/hipdrive demo --for $(FOR) $(ARGS)
+
+test: .venv/.ready-test ## all tests (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.ready-dev ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: .venv/.ready-dev ## let ruff put the files in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.ready-test ## measure speed and memory, print the tables of docs/performance.md
+	@$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+docs: .venv/.ready-test ## write the generated pages of docs/ anew
+	@$(BIN)/python docs/generate.py
+
+clean: ## take away what make made
+	rm -rf .venv .python .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks dist build
+
+.venv/.ready-%: pyproject.toml .ci/environment.py
+	@$(PYTHON) .ci/environment.py $*
