@@ -1,0 +1,31 @@
+"""``hipdrive analyze``: steps and samples of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Measure the steps of a recording or a CSV file.")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option("--steps", type=click.Path(path_type=Path), help="Write a table with one row per step here (CSV).")
+@click.option("--samples", type=click.Path(path_type=Path), help="Write the pelvis' angles at 200 Hz here (CSV).")
+@click.option("--summary", type=click.Path(path_type=Path), help="Write the summary here (JSON).")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(*, source: Path, steps: Path | None, samples: Path | None, summary: Path | None, as_json: bool) -> None:
+    """Measure the steps of a recording or a CSV file.
+
+    INPUT is a recording (.mcap) or a CSV file whose header names the units:
+    t_s, then acc_x_g or acc_x_mps2 and gyr_x_dps or gyr_x_radps, for x, y and z.
+    Any mounting will do, and any rate from 50 to 500 Hz. Times in the tables
+    are those of the input.
+    """
+    from sensor_host.analysis import analyze
+    from sensor_host.commands.output import print_summary, write_summary
+
+    tally = analyze(source, steps=steps, samples=samples)
+    facts: dict[str, object] = {"input": str(source)}
+    if summary is not None:
+        write_summary(summary, facts, tally)
+    print_summary(facts, tally, as_json=as_json)

@@ -1,0 +1,210 @@
+"""What a session amounts to: counted while it runs, said on one screen and as JSON at its end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from pelvis.data import Activity, ActivityState, ContactWithdrawn, Cue, Notice, ProvisionalContact, Step, Stride
+from pelvis.metrics import METRICS
+from sensor_host.ports import LinkHealth, Said, SinkState
+
+SUMMARY_SCHEMA = "1"
+
+# a step below this says little: it is counted, but kept out of the averages
+GOOD_QUALITY = 0.5
+
+
+def versions() -> dict[str, str]:
+    """Return the versions by which a result can be told from another: program, algorithms, schemas."""
+    from pelvis.pipeline import ALGORITHM_VERSION
+    from sensor_host import __version__, tables
+
+    return {
+        "hipdrive": __version__,
+        "algorithm": ALGORITHM_VERSION,
+        "steps_csv": tables.STEPS_SCHEMA,
+        "samples_csv": tables.SAMPLES_SCHEMA,
+        "summary": SUMMARY_SCHEMA,
+    }
+
+
+@dataclass(slots=True)
+class Spread:
+    """Count, mean and standard deviation of values that are not kept."""
+
+    n: int = 0
+    mean: float = 0.0
+    _squares: float = 0.0
+
+    def take(self, value: float) -> None:
+        """Count a value in; Welford (1962)."""
+        if math.isfinite(value):
+            self.n += 1
+            delta = value - self.mean
+            self.mean += delta / self.n
+            self._squares += delta * (value - self.mean)
+
+    @property
+    def sd(self) -> float:
+        return math.sqrt(self._squares / (self.n - 1)) if self.n > 1 else math.nan
+
+
+@dataclass(slots=True)
+class Tally:
+    """The running count of everything a session says."""
+
+    steps: int = 0
+    good_steps: int = 0
+    withdrawn: int = 0
+    contacts: int = 0
+    sides: dict[str, int] = field(default_factory=dict[str, int])
+    metrics: dict[str, Spread] = field(default_factory=lambda: {name: Spread() for name in METRICS})
+    quality: Spread = field(default_factory=Spread)
+    activity_s: dict[str, float] = field(default_factory=dict[str, float])
+    cues: list[Cue] = field(default_factory=list[Cue])
+    notices: list[Notice] = field(default_factory=list[Notice])
+    links: dict[str, LinkHealth] = field(default_factory=dict[str, LinkHealth])
+    sinks: dict[str, SinkState] = field(default_factory=dict[str, SinkState])
+    warnings: list[str] = field(default_factory=list[str])
+    first_s: float = math.nan
+    last_s: float = math.nan
+    _state: ActivityState | None = None
+    _since_s: float = 0.0
+    _good: set[int] = field(default_factory=set[int])
+
+    def at(self, t_s: float) -> None:
+        """Note that the input has come as far as ``t_s``."""
+        if math.isnan(self.first_s):
+            self.first_s = t_s
+        self.last_s = t_s
+
+    def take(self, item: Said) -> None:
+        """Count one thing said."""
+        match item:
+            case Step():
+                self._take_step(item)
+            case Stride():
+                if item.step_index in self._good:
+                    self._good.discard(item.step_index)
+                    for name, value in item.metrics.items():
+                        self.metrics[name].take(value)
+            case ProvisionalContact():
+                self.contacts += 1
+            case ContactWithdrawn():
+                self.withdrawn += 1
+            case Activity():
+                self._change(item.state, item.t_s)
+            case Cue():
+                self.cues.append(item)
+            case Notice():
+                self.notices.append(item)
+            case LinkHealth():
+                self.links[item.role] = item
+            case SinkState():
+                self.sinks[item.sink] = item
+            case _:
+                pass
+
+    def _take_step(self, step: Step) -> None:
+        self.steps += 1
+        self.sides[step.side] = self.sides.get(step.side, 0) + 1
+        self.quality.take(step.quality)
+        if step.quality >= GOOD_QUALITY:
+            self.good_steps += 1
+            self._good.add(step.step_index)
+            for name, value in step.metrics.items():
+                self.metrics[name].take(value)
+
+    def _change(self, state: ActivityState | None, t_s: float) -> None:
+        if self._state is not None:
+            self.activity_s[self._state] = self.activity_s.get(self._state, 0.0) + max(0.0, t_s - self._since_s)
+        self._state, self._since_s = state, t_s
+
+    def finish(self) -> None:
+        """Close what is open at the end of the input."""
+        if not math.isnan(self.last_s):
+            self._change(None, self.last_s)
+
+    @property
+    def duration_s(self) -> float:
+        return 0.0 if math.isnan(self.first_s) else self.last_s - self.first_s
+
+    def as_dict(self) -> dict[str, object]:
+        """Return everything counted, ready for JSON (NaN stands for unknown)."""
+        return {
+            "duration_s": round(self.duration_s, 3),
+            "steps": self.steps,
+            "good_steps": self.good_steps,
+            "sides": dict(sorted(self.sides.items())),
+            "quality_mean": self.quality.mean if self.quality.n else None,
+            "metrics": {
+                name: {"n": spread.n, "mean": spread.mean, "sd": spread.sd}
+                for name, spread in self.metrics.items()
+                if spread.n
+            },
+            "activity_s": {state: round(seconds, 3) for state, seconds in sorted(self.activity_s.items())},
+            "provisional_contacts": self.contacts,
+            "withdrawn_contacts": self.withdrawn,
+            "cues": [
+                {"t_s": cue.decided_at_s, "rule": cue.rule, "kind": cue.kind, "words": cue.words} for cue in self.cues
+            ],
+            "notices": [{"t_s": notice.t_s, "kind": notice.kind, "text": notice.text} for notice in self.notices],
+            "links": {
+                role: {
+                    "notifications": link.notifications,
+                    "samples": link.samples,
+                    "lost_samples": link.lost_samples,
+                    "duplicates": link.duplicates,
+                    "bad_notifications": link.bad_notifications,
+                    "drift_ppm": link.drift_ppm,
+                }
+                for role, link in self.links.items()
+            },
+            "sinks": {
+                sink.sink: {"state": sink.state, "detail": sink.detail, "dropped": sink.dropped}
+                for sink in self.sinks.values()
+            },
+            "warnings": list(self.warnings),
+        }
+
+    def lines(self) -> list[str]:
+        """Return the summary as lines for a screen."""
+        lines = [f"{_clock(self.duration_s)} long, {self.steps} steps{self._sides()}"]
+        if self.activity_s:
+            lines.append(", ".join(f"{state} {_clock(seconds)}" for state, seconds in sorted(self.activity_s.items())))
+        if self.good_steps:
+            lines.append(f"{'':22}{'mean':>9} {'sd':>9}")
+            for name, spread in self.metrics.items():
+                if spread.n:
+                    metric = METRICS[name]
+                    sd = "" if math.isnan(spread.sd) else f"{spread.sd:.{metric.decimals}f}"
+                    lines.append(f"  {metric.title:20}{spread.mean:9.{metric.decimals}f} {sd:>9} {metric.unit}")
+            lines.append(f"  {'quality':20}{self.quality.mean:9.2f}")
+        lines += [f"cue at {_clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
+        lines += [
+            f"{role}: {link.samples} samples, {link.lost_samples} lost, {link.bad_notifications} bad notifications"
+            for role, link in self.links.items()
+        ]
+        lines += [
+            f"{sink.sink}: {sink.state}{f', {sink.dropped} dropped' if sink.dropped else ''}"
+            f"{f' ({sink.detail})' if sink.detail else ''}"
+            for sink in self.sinks.values()
+            if sink.dropped or sink.state == "failed"
+        ]
+        lines += [f"note: {notice.text}" for notice in self.notices[-5:]]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        return lines
+
+    def _sides(self) -> str:
+        known = [f"{count} {side}" for side, count in sorted(self.sides.items())]
+        return f" ({', '.join(known)})" if known else ""
+
+
+def _clock(seconds: float) -> str:
+    """Return seconds as a runner reads them: 4.2 s, 12:05, 1:02:05."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,475 @@
+"""Tables at the edge: foreign samples come in as CSV, steps and samples go out as CSV.
+
+What is read: a header that carries units, ``t_s`` and, for x, y and z, ``acc_x_g`` or
+``acc_x_mps2`` and ``gyr_x_dps`` or ``gyr_x_radps``; columns in any order, others ignored.
+A row in which one of these is empty or not a number is a lost sample: it is left out,
+counted and said. A file in which most rows are like that is refused.
+
+What is written appears under its name when it is complete, never before.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Step, Stride
+from pelvis.metrics import METRICS
+from sensor_host.errors import InputError, OutputError
+
+STEPS_SCHEMA = "1"
+SAMPLES_SCHEMA = "1"
+
+# ---------------------------------------------------------------- samples in
+
+MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 500.0
+RATE_TOLERANCE = 0.02  # clocks and rounded times: 1 ms steps make 2 % of 50 Hz
+RATE_WINDOW_S = 2.0  # the first seconds alone decide the rate: cutting a file changes nothing
+MIN_LENGTH_S = 1.0
+MAX_LOST_RATIO = 0.5
+
+_READ_BYTES = 1 << 20  # about 14,000 rows: several thousand samples a block, a megabyte of text in memory
+
+_UNITS = {
+    "acc": {"g": STANDARD_GRAVITY_MPS2, "mps2": 1.0},
+    "gyr": {"dps": np.pi / 180.0, "radps": 1.0},
+}
+_WANTED = "t_s,acc_x_g,acc_y_g,acc_z_g,gyr_x_dps,gyr_y_dps,gyr_z_dps (or _mps2 and _radps)"
+
+
+class CsvSamples:
+    """The samples of a CSV file, read block by block.
+
+    Parameters
+    ----------
+    path
+        The file; its header is read and judged at once.
+
+    Attributes
+    ----------
+    rate_hz
+        Nominal rate, from the times of the first two seconds; 0 until the first block was read.
+    rows, lost
+        How many rows were read, and how many of them were left out as not a number.
+    warnings
+        What the reader should know, one sentence each; complete when the iteration has ended.
+
+    Raises
+    ------
+    InputError
+        When the file or its header cannot be used; the same while iterating, with the row's number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rate_hz = 0.0
+        self.rows = 0
+        self.lost = 0
+        self.warnings: list[str] = []
+        self._last_s = -np.inf
+        self._line = 1
+        try:
+            with path.open(encoding="utf-8-sig") as file:
+                header = file.readline()
+        except UnicodeDecodeError:
+            raise self._refuse("is neither a hipdrive recording nor a CSV file") from None
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}", path=str(path)) from error
+        self._columns, self._factors = self._judge_header(header)
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Yield the file's samples, a megabyte of text at a time."""
+        try:
+            with self.path.open(encoding="utf-8-sig") as file:
+                file.readline()
+                held: list[Array] = []
+                while lines := file.readlines(_READ_BYTES):
+                    table = self._parse(lines)
+                    self._line += len(lines)
+                    if self.rate_hz == 0.0:  # the rate needs the first seconds; they are in the first block or two
+                        held.append(table)
+                        table = np.concatenate(held)
+                        if not self._find_rate(table):
+                            continue
+                    if len(table):
+                        yield self._samples(table)
+                if self.rate_hz == 0.0:
+                    table = np.concatenate(held) if held else np.empty((0, 7))
+                    self._find_rate(table, complete=True)
+                    yield self._samples(table)
+        except UnicodeDecodeError:
+            raise self._refuse("has bytes that are no text; is it a CSV file?") from None
+        if self.lost > MAX_LOST_RATIO * self.rows:
+            raise self._refuse(f"{self.lost} of {self.rows} rows are not numbers; export it again")
+        if self.lost:
+            self.warnings.append(f"{self.lost} of {self.rows} rows are not numbers and count as lost samples")
+
+    # ------------------------------------------------------------ header
+
+    def _judge_header(self, header: str) -> tuple[list[int], Array]:
+        names = [name.strip().strip('"') for name in header.strip().split(",")]
+        if not header.strip():
+            raise self._refuse(f"is empty; a header {_WANTED} and samples are expected")
+        if "\0" in header:
+            raise self._refuse("is neither a hipdrive recording nor a CSV file")
+        if all(_is_number(name) for name in names):
+            raise self._refuse(f"begins with numbers; the first line must name the columns: {_WANTED}")
+        columns, factors = [self._find_column(names, "t", ("s",))[0]], [1.0]
+        for kind, units in _UNITS.items():
+            for axis in "xyz":
+                column, unit = self._find_column(names, f"{kind}_{axis}", tuple(units))
+                columns.append(column)
+                factors.append(units[unit])
+        return columns, np.array(factors)
+
+    def _find_column(self, names: Sequence[str], stem: str, units: tuple[str, ...]) -> tuple[int, str]:
+        found = [(names.index(f"{stem}_{unit}"), unit) for unit in units if f"{stem}_{unit}" in names]
+        if len(found) == 1:
+            return found[0]
+        ways = " or ".join(f"{stem}_{unit}" for unit in units)
+        if found:
+            raise self._refuse(f"has both {ways.replace(' or ', ' and ')}; keep one of them")
+        if stem in names:
+            raise self._refuse(f"column {stem} carries no unit; name it {ways}")
+        raise self._refuse(f"has no column {ways}; expected are {_WANTED}")
+
+    # ------------------------------------------------------------ rows
+
+    def _parse(self, lines: list[str]) -> Array:
+        """Return the rows of these lines that are whole, (n, 7) with ``t_s`` first, in the file's units."""
+        if not any(line.strip() for line in lines):
+            return np.empty((0, 7))
+        try:
+            table = np.loadtxt(lines, delimiter=",", comments=None, usecols=self._columns, ndmin=2)
+        except ValueError:
+            table = self._parse_slowly(lines)
+        self.rows += len(table)
+        whole = np.isfinite(table).all(axis=1)
+        t_s = table[:, 0]
+        if not whole.all():
+            self.lost += len(table) - int(whole.sum())
+            t_s = t_s[whole]
+        backward = np.flatnonzero(np.diff(t_s, prepend=self._last_s) <= 0)
+        if len(backward):
+            first = int(backward[0])
+            before_s = t_s[first - 1] if first else self._last_s
+            row = int(np.flatnonzero(whole)[first])
+            raise self._refuse(
+                f"line {self._line_of(lines, row)}: time {t_s[first]:.6f} s does not come after {before_s:.6f} s; "
+                "sort the rows by t_s and drop doubles"
+            )
+        if len(t_s):
+            self._last_s = float(t_s[-1])
+        return table[whole]
+
+    def _parse_slowly(self, lines: list[str]) -> Array:
+        """Parse cell by cell: an empty cell is not a number, anything else that is none is an error with its line."""
+        rows: list[list[float]] = []
+        for number, line in enumerate(lines, start=self._line + 1):
+            if not line.strip():
+                continue
+            cells = line.split(",")
+            try:
+                rows.append([float(cells[column].strip().strip('"') or "nan") for column in self._columns])
+            except IndexError:
+                raise self._refuse(
+                    f"line {number} has {len(cells)} cells, fewer than the header; is it cut off?"
+                ) from None
+            except ValueError as error:
+                bad = str(error).rpartition(":")[2].strip()
+                raise self._refuse(
+                    f"line {number}: {bad} is not a number; decimal points, commas between cells"
+                ) from None
+        return np.array(rows, dtype=np.float64).reshape(-1, 7)
+
+    def _line_of(self, lines: list[str], row: int) -> int:
+        filled = [number for number, line in enumerate(lines, start=self._line + 1) if line.strip()]
+        return filled[row]
+
+    # ------------------------------------------------------------ rate
+
+    def _find_rate(self, table: Array, *, complete: bool = False) -> bool:
+        """Take the rate from the first two seconds; False when there is not yet enough of the file."""
+        t_s = table[:, 0]
+        length_s = float(t_s[-1] - t_s[0]) if len(t_s) > 1 else 0.0
+        if length_s < RATE_WINDOW_S and not complete:
+            return False
+        if self.rows and self.lost > MAX_LOST_RATIO * self.rows:
+            raise self._refuse(f"{self.lost} of the first {self.rows} rows are not numbers; export it again")
+        if length_s < MIN_LENGTH_S:
+            raise self._refuse(f"has {len(t_s)} samples over {length_s:.2f} s; at least {MIN_LENGTH_S:g} s is needed")
+        intervals_s = np.diff(t_s[t_s <= t_s[0] + RATE_WINDOW_S])
+        median_s = float(np.median(intervals_s))
+        # without the holes; the mean of what is left sees through times that were rounded to milliseconds
+        rate_hz = 1.0 / float(np.mean(intervals_s[intervals_s < 1.5 * median_s]))
+        if not MIN_RATE_HZ * (1 - RATE_TOLERANCE) <= rate_hz <= MAX_RATE_HZ * (1 + RATE_TOLERANCE):
+            raise self._refuse(
+                f"is sampled at {rate_hz:.4g} Hz; {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz can be analysed "
+                "(t_s must be in seconds)"
+            )
+        self.rate_hz = round(rate_hz, 3)
+        self._doubt_units(table)
+        return True
+
+    def _doubt_units(self, table: Array) -> None:
+        norm_g = float(np.median(np.linalg.norm(table[:, 1:4] * self._factors[1:4], axis=1))) / STANDARD_GRAVITY_MPS2
+        # standing and running both have a median near 1 g; a wrong unit is off by a factor of 9.8
+        if not 0.3 < norm_g < 4.0:
+            self.warnings.append(
+                f"the median acceleration is {norm_g:.3g} g where about 1 g is expected: does the header name its unit?"
+            )
+
+    def _samples(self, table: Array) -> Samples:
+        scaled = table * self._factors
+        return Samples(
+            t_s=np.ascontiguousarray(table[:, 0]),
+            acc_mps2=np.ascontiguousarray(scaled[:, 1:4]),
+            gyr_radps=np.ascontiguousarray(scaled[:, 4:7]),
+            rate_hz=self.rate_hz,
+        )
+
+    def _refuse(self, text: str) -> InputError:
+        return InputError(f"{self.path}: {text}", path=str(self.path))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- files that appear when they are whole
+
+
+class WholeFile:
+    """A text file that takes its name when it was written to the end; an error leaves nothing behind.
+
+    Raises
+    ------
+    OutputError
+        When the folder is missing or read-only, or the disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._partial = path.with_name(path.name + ".partial")
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self._partial.open("wb")
+        except OSError as error:
+            raise self._refuse(error) from error
+        return self
+
+    def write(self, text: bytes) -> None:
+        assert self._file is not None
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._refuse(error) from error
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._file is not None
+        try:
+            self._file.close()
+            if kind is None:
+                self._partial.replace(self.path)
+        except OSError as failure:
+            raise self._refuse(failure) from failure
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def _refuse(self, error: OSError) -> OutputError:
+        return OutputError(f"{self.path} cannot be written: {error.strerror}", path=str(self.path))
+
+
+# ---------------------------------------------------------------- steps out
+
+_STEP_COLUMNS = (
+    "step_index",
+    "stride_index",
+    "initial_contact_s",
+    "toe_off_s",
+    "side",
+    "contact_time_s",
+    "flight_time_s",
+    "step_time_s",
+    "cadence_spm",
+    "pelvic_drop_deg",
+    "peak_drop_deg",
+    "obliquity_range_deg",
+    "tilt_deg",
+    "rotation_range_deg",
+    "sway_m",
+    "pelvis_sway_m",
+    "vertical_oscillation_m",
+    "velocity_loss_mps",
+    "velocity_gain_mps",
+    "reported_at_s",
+    "completed_at_s",
+    "quality",
+)
+# the contract's columns in the contract's order; a metric added to METRICS follows by itself
+STEP_COLUMNS: tuple[str, ...] = (
+    *_STEP_COLUMNS,
+    *(name for name in METRICS if name not in _STEP_COLUMNS),
+    "side_confidence",
+    "flags",
+)
+
+_Cell = float | int | str
+
+
+class StepTable:
+    """STEPS.csv: one row per step, filled again when its stride is complete."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, dict[str, _Cell]] = {}
+
+    def take(self, item: Step | Stride) -> None:
+        """Remember what was said about a step."""
+        row = self._rows.setdefault(item.step_index, {"step_index": item.step_index})
+        row["stride_index"] = item.stride_index
+        row.update(item.metrics)
+        if isinstance(item, Step):
+            row["initial_contact_s"] = item.initial_contact_s
+            row["toe_off_s"] = item.toe_off_s
+            row["side"] = str(item.side)
+            row["reported_at_s"] = item.reported_at_s
+            row["quality"] = item.quality
+            row["side_confidence"] = item.side_confidence
+            row["flags"] = " ".join(item.flags)
+        else:
+            row["completed_at_s"] = item.completed_at_s
+
+    def write(self, path: Path) -> None:
+        """Write the table.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+        """
+        lines = [",".join(STEP_COLUMNS)]
+        lines += [
+            ",".join([_cell(name, row.get(name, "")) for name in STEP_COLUMNS]) for _, row in sorted(self._rows.items())
+        ]
+        with WholeFile(path) as file:
+            file.write(("\n".join(lines) + "\n").encode())
+
+
+def _cell(name: str, value: _Cell) -> str:
+    if isinstance(value, float):
+        if value != value:  # NaN: unknown
+            return ""
+        # microseconds for times, seven digits for the rest: finer than any sensor, coarse enough to read
+        return f"{value:.6f}" if name.endswith("_s") else f"{value:.7g}"
+    return str(value)
+
+
+# ---------------------------------------------------------------- samples out
+
+_SAMPLES_HEADER = b"t_s,obliquity_deg,tilt_deg,rotation_deg,activity\n"
+_TIME_DECIMALS, _ANGLE_DECIMALS = 6, 4
+_WORDS = np.array([list(str(state).ljust(8, "\0").encode()) for state in ACTIVITY_CODES], dtype=np.uint8)
+
+
+class SampleTable:
+    """SAMPLES.csv: the pelvis' angles on the core's grid, written block by block."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = WholeFile(path)
+
+    def __enter__(self) -> Self:
+        self._file.__enter__()
+        self._file.write(_SAMPLES_HEADER)
+        return self
+
+    def take(self, motion: Motion) -> None:
+        """Append a block."""
+        self._file.write(format_motion(motion))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+
+def format_motion(motion: Motion) -> bytes:
+    """Return the block's lines.
+
+    All rows at once: each column becomes a matrix of digits in which zero bytes stand for
+    "nothing here", and what is left when they are taken out is the text.
+    """
+    n = len(motion.t_s)
+    comma = np.full((n, 1), ord(","), dtype=np.uint8)
+    end = np.full((n, 1), ord("\n"), dtype=np.uint8)
+    text: NDArray[np.uint8] = np.hstack(
+        [
+            _digits(motion.t_s, _TIME_DECIMALS),
+            comma,
+            _digits(motion.obliquity_deg, _ANGLE_DECIMALS),
+            comma,
+            _digits(motion.tilt_deg, _ANGLE_DECIMALS),
+            comma,
+            _digits(motion.rotation_deg, _ANGLE_DECIMALS),
+            comma,
+            _WORDS[motion.activity],
+            end,
+        ]
+    )
+    shown: NDArray[np.uint8] = text[text != 0]
+    return shown.tobytes()
+
+
+def _digits(values: Array, decimals: int) -> NDArray[np.uint8]:
+    """Return ``values`` as fixed-point text, (n, width) bytes; zero bytes where there is nothing, all zero for NaN."""
+    known = np.isfinite(values)
+    scaled = np.rint(np.where(known, values, 0.0) * 10.0**decimals).astype(np.int64)
+    rest = np.abs(scaled)
+    whole_digits = len(str(int(rest.max()))) - decimals if len(rest) else 1
+    columns: list[NDArray[np.uint8]] = []
+    for place in range(decimals + max(1, whole_digits)):
+        if place == decimals:
+            columns.append(np.full(len(rest), ord("."), dtype=np.uint8))
+        # a leading zero is left out once nothing is left of the number, but one stands before the point
+        shown = known if place <= decimals else known & (rest > 0)
+        quotient = rest // 10
+        digit = (rest - 10 * quotient + ord("0")).astype(np.uint8)
+        columns.append(np.where(shown, digit, 0).astype(np.uint8))
+        rest = quotient
+    columns[decimals] = np.where(known, columns[decimals], 0).astype(np.uint8)
+    columns.append(np.where(scaled < 0, ord("-"), 0).astype(np.uint8))
+    return np.column_stack(columns[::-1])
+
+
+# ---------------------------------------------------------------- truth out
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a plain table.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    with WholeFile(path) as file:
+        file.write(text.getvalue().encode())
