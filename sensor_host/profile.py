@@ -1,0 +1,139 @@
+"""What is known about a runner beyond one session: body, calibrations, baselines.
+
+One JSON file per runner in the user's data folder. Its ``version`` rises with every save; the
+version a session used is copied into the recording, so that a replay knows what the run knew.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sensor_host import places
+from sensor_host.errors import InputError, OutputError
+
+PROFILE_SCHEMA = 1
+
+Text: TypeAlias = Annotated[str, Meta(max_length=200)]
+
+
+class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A part of a profile."""
+
+
+class Calibration(Record):
+    """Something measured once to be used later: ``kind`` says what, ``values`` carry units in their names."""
+
+    kind: Text
+    measured_utc: Text
+    values: dict[str, float]
+
+
+class Baseline(Record):
+    """What a metric is in this runner at this speed when nothing is wrong."""
+
+    metric: Text
+    speed_mps: Annotated[float, Meta(ge=0, le=15)]
+    mean: float
+    sd: Annotated[float, Meta(ge=0)]
+    steps: Annotated[int, Meta(ge=0)]
+    runs: Annotated[int, Meta(ge=0)]
+
+
+class Profile(Record):
+    """A runner. ``schema`` is that of the file, ``version`` counts its saves (0: never saved)."""
+
+    schema: int = PROFILE_SCHEMA
+    version: Annotated[int, Meta(ge=0)] = 0
+    runner: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)] = "runner"
+    mass_kg: Annotated[float, Meta(ge=20, le=250)] | None = None
+    height_m: Annotated[float, Meta(ge=1.0, le=2.5)] | None = None
+    calibrations: tuple[Calibration, ...] = ()
+    baselines: tuple[Baseline, ...] = ()
+
+
+def encode(profile: Profile) -> bytes:
+    """Return the profile as it stands in its file and in recordings."""
+    return msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n"
+
+
+def decode(data: bytes, origin: str) -> Profile:
+    """Return the profile in ``data``.
+
+    Raises
+    ------
+    InputError
+        When it is damaged, out of range or written by a newer program; ``origin`` names it.
+    """
+    try:
+        if (schema := msgspec.json.decode(data, type=_Head).schema) > PROFILE_SCHEMA:
+            raise InputError(
+                f"{origin} has schema {schema}; this hipdrive reads up to {PROFILE_SCHEMA}: update hipdrive",
+                path=origin,
+            )
+        return msgspec.json.decode(data, type=Profile)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{origin} is no runner's profile: {error}", path=origin) from error
+
+
+class _Head(Struct):
+    schema: int
+
+
+def load(runner: str) -> Profile:
+    """Return the runner's profile; a new one where none was saved.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged or cannot be read.
+    """
+    path = places.profile_path(runner)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Profile(runner=runner)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
+    profile = decode(data, str(path))
+    if profile.runner != runner:
+        raise InputError(f"{path} is the profile of {profile.runner}, not of {runner}", path=str(path))
+    return profile
+
+
+def save(profile: Profile) -> Profile:
+    """Write the profile as its next version and return that; a reader sees the old file or the new one, never a part.
+
+    Raises
+    ------
+    OutputError
+        When the folder is read-only or the disk full; the old file is then untouched.
+    """
+    following = msgspec.structs.replace(profile, schema=PROFILE_SCHEMA, version=profile.version + 1)
+    path = places.profile_path(profile.runner)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, encode(following))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+    return following
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # a name of its own: two programs that save at once must not write into one file
+    handle, name = tempfile.mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
