@@ -22,11 +22,7 @@ PROFILE_SCHEMA = 1
 Text: TypeAlias = Annotated[str, Meta(max_length=200)]
 
 
-class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A part of a profile."""
-
-
-class Calibration(Record):
+class Calibration(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Something measured once to be used later: ``kind`` says what, ``values`` carry units in their names."""
 
     kind: Text
@@ -34,7 +30,7 @@ class Calibration(Record):
     values: dict[str, float]
 
 
-class Baseline(Record):
+class Baseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a metric is in this runner at this speed when nothing is wrong."""
 
     metric: Text
@@ -45,7 +41,7 @@ class Baseline(Record):
     runs: Annotated[int, Meta(ge=0)]
 
 
-class Profile(Record):
+class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A runner. ``schema`` is that of the file, ``version`` counts its saves (0: never saved)."""
 
     schema: int = PROFILE_SCHEMA
