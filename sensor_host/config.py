@@ -18,7 +18,7 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the configuration."""
 
 
-class SensorConfig(Section):
+class SensorConfig(Section, frozen=True):
     """Which sensor to look for and how to judge its silence."""
 
     board: str = "rimu"
@@ -32,7 +32,7 @@ class SensorConfig(Section):
     reconnect_max_s: Annotated[float, Meta(gt=0, le=300)] = 8.0
 
 
-class SimulationConfig(Section):
+class SimulationConfig(Section, frozen=True):
     """The simulated runner of `demo` and `simulate`."""
 
     speed_mps: Annotated[float, Meta(ge=2.0, le=6.5)] = 3.2
@@ -40,7 +40,7 @@ class SimulationConfig(Section):
     standing_s: Annotated[float, Meta(ge=0, le=60)] = 5.0
 
 
-class RecordingConfig(Section):
+class RecordingConfig(Section, frozen=True):
     """Where and how sessions are kept. An empty directory means the platform's place for user data."""
 
     enabled: bool = True
@@ -49,20 +49,20 @@ class RecordingConfig(Section):
     fsync_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
 
 
-class MqttConfig(Section):
+class MqttConfig(Section, frozen=True):
     """The broker and what is published. `broker` is "embedded", "off" or mqtt(s)://[user@]host[:port]."""
 
     broker: str = "embedded"
     bind: str = "127.0.0.1"
     port: Port = 0
     topic_root: Level = "hipdrive"
-    password_env: str = "HIPDRIVE_MQTT_PASSWORD"
+    password_env: str = "HIPDRIVE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable, no password
     samples: Literal["auto", "on", "off"] = "auto"
     outbox_items: Annotated[int, Meta(ge=16, le=1_000_000)] = 2048
     history_s: Annotated[float, Meta(ge=0, le=3600)] = 300.0
 
 
-class SoundConfig(Section):
+class SoundConfig(Section, frozen=True):
     """What is heard on the host."""
 
     enabled: bool = True
@@ -71,20 +71,20 @@ class SoundConfig(Section):
     device: str = ""
 
 
-class ConsoleConfig(Section):
+class ConsoleConfig(Section, frozen=True):
     """The live table."""
 
     enabled: bool = True
     refresh_hz: Annotated[float, Meta(gt=0, le=30)] = 4.0
 
 
-class RunnerConfig(Section):
+class RunnerConfig(Section, frozen=True):
     """Who runs; the profile file of that name holds the rest."""
 
     name: Level = "runner"
 
 
-class CueRule(Section):
+class CueRule(Section, frozen=True):
     """One fault the coach listens for; a table [[cues.rules]] in TOML. Semantics: `pelvis.cues.CueRule`."""
 
     name: str
@@ -97,7 +97,7 @@ class CueRule(Section):
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
 
 
-class CuesConfig(Section):
+class CuesConfig(Section, frozen=True):
     """When the coach may speak. An empty rule list means the built-in catalogue of `pelvis.cues`."""
 
     enabled: bool = True
@@ -110,7 +110,7 @@ class CuesConfig(Section):
     rules: tuple[CueRule, ...] = ()
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """The whole configuration."""
 
     runner: RunnerConfig = RunnerConfig()
