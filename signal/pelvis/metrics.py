@@ -1,16 +1,22 @@
 """Every metric, defined once: one function per metric, and METRICS, from which all else derives.
 
 A metric's name carries its unit, its docstring is its definition. Group "step" is known
-when a step is reported, group "stride" when its stride is complete.
+when a step is reported, group "stride" when its stride is complete. NaN where unknown.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-Group = Literal["step", "stride"]
+import numpy as np
+
+from pelvis.data import Array
+from pelvis.windows import StepView, StrideView
+
+DEGREES = 180.0 / math.pi
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,117 +26,154 @@ class Metric:
     name: str
     title: str
     unit: str
-    group: Group
+    group: Literal["step", "stride"]
     decimals: int
     definition: str
-    measure: Callable[[Any], float]
 
 
-_table: dict[str, Metric] = {}
+_step: dict[str, tuple[Metric, Callable[[StepView], float]]] = {}
+_stride: dict[str, tuple[Metric, Callable[[StrideView], float]]] = {}
+
+StepFunction = Callable[[StepView], float]
+StrideFunction = Callable[[StrideView], float]
 
 
-def _metric(title: str, unit: str, group: Group, decimals: int) -> Callable[[Callable[[Any], float]], Callable[[Any], float]]:
-    def register(function: Callable[[Any], float]) -> Callable[[Any], float]:
-        _table[function.__name__] = Metric(
-            function.__name__, title, unit, group, decimals, (function.__doc__ or "").strip(), function
-        )
+def _of_step(title: str, unit: str, decimals: int) -> Callable[[StepFunction], StepFunction]:
+    def register(function: StepFunction) -> StepFunction:
+        definition = " ".join((function.__doc__ or "").split())
+        _step[function.__name__] = Metric(function.__name__, title, unit, "step", decimals, definition), function
         return function
 
     return register
 
 
-@_metric("contact time", "s", "step", 3)
-def contact_time_s(view: Any) -> float:
+def _of_stride(title: str, unit: str, decimals: int) -> Callable[[StrideFunction], StrideFunction]:
+    def register(function: StrideFunction) -> StrideFunction:
+        definition = " ".join((function.__doc__ or "").split())
+        _stride[function.__name__] = Metric(function.__name__, title, unit, "stride", decimals, definition), function
+        return function
+
+    return register
+
+
+@_of_step("contact time", "s", 3)
+def contact_time_s(step: StepView) -> float:
     """Toe-off minus initial contact of the same foot."""
-    return view.contact_time_s
+    return step.toe_off_s - step.initial_contact_s
 
 
-@_metric("cadence", "spm", "step", 1)
-def cadence_spm(view: Any) -> float:
+@_of_step("cadence", "spm", 1)
+def cadence_spm(step: StepView) -> float:
     """60 divided by the interval from the previous initial contact: steps per minute, instantaneous."""
-    return view.cadence_spm
+    return 60.0 / (step.initial_contact_s - step.previous_contact_s)
 
 
-@_metric("pelvic drop", "deg", "step", 1)
-def pelvic_drop_deg(view: Any) -> float:
-    """Contralateral pelvic drop: how far the swing side falls below its height at initial contact, at most, during stance."""
-    return view.pelvic_drop_deg
+@_of_step("pelvic drop", "deg", 1)
+def pelvic_drop_deg(step: StepView) -> float:
+    """Contralateral pelvic drop: how far the swing side falls below its height at initial contact, at most, in stance."""
+    if not len(step.obliquity_rad):
+        return math.nan
+    falls = (step.obliquity_rad - step.obliquity_rad[0]) * step.swing_down
+    return DEGREES * float(falls.max())
 
 
-@_metric("peak drop", "deg", "step", 1)
-def peak_drop_deg(view: Any) -> float:
-    """Lowest position of the swing side during stance against standing."""
-    return view.peak_drop_deg
+@_of_step("peak drop", "deg", 1)
+def peak_drop_deg(step: StepView) -> float:
+    """Lowest position of the swing side during stance against standing; unknown without a standing phase."""
+    if not len(step.obliquity_rad) or not step.from_standing:
+        return math.nan
+    return DEGREES * float((step.obliquity_rad * step.swing_down).max())
 
 
-@_metric("velocity loss", "m/s", "step", 3)
-def velocity_loss_mps(view: Any) -> float:
-    """Forward velocity the pelvis loses after initial contact."""
-    return view.velocity_loss_mps
+@_of_step("velocity loss", "m/s", 3)
+def velocity_loss_mps(step: StepView) -> float:
+    """Forward velocity the sensor point loses from initial contact to its slowest moment in stance."""
+    if not len(step.forward_mps2):
+        return math.nan
+    return -min(0.0, float(_velocity(step).min()))
 
 
-@_metric("velocity gain", "m/s", "step", 3)
-def velocity_gain_mps(view: Any) -> float:
-    """Forward velocity the pelvis gains from its slowest moment in stance until toe-off."""
-    return view.velocity_gain_mps
+@_of_step("velocity gain", "m/s", 3)
+def velocity_gain_mps(step: StepView) -> float:
+    """Forward velocity the sensor point gains from its slowest moment in stance until toe-off."""
+    if not len(step.forward_mps2):
+        return math.nan
+    velocity = _velocity(step)
+    return float(velocity[-1]) - min(0.0, float(velocity.min()))
 
 
-@_metric("flight time", "s", "stride", 3)
-def flight_time_s(view: Any) -> float:
-    """Next initial contact minus this toe-off."""
-    return view.flight_time_s
+def _velocity(step: StepView) -> Array:
+    a = step.forward_mps2
+    velocity: Array = np.cumsum((a[1:] + a[:-1]) * (0.5 * step.sample_s))
+    return velocity
 
 
-@_metric("step time", "s", "stride", 3)
-def step_time_s(view: Any) -> float:
+@_of_stride("flight time", "s", 3)
+def flight_time_s(stride: StrideView) -> float:
+    """Next initial contact minus this toe-off; negative where both feet are down."""
+    return stride.next_contact_s - stride.toe_off_s
+
+
+@_of_stride("step time", "s", 3)
+def step_time_s(stride: StrideView) -> float:
     """Next initial contact minus this one."""
-    return view.step_time_s
+    return stride.next_contact_s - stride.initial_contact_s
 
 
-@_metric("vertical oscillation", "m", "stride", 3)
-def vertical_oscillation_m(view: Any) -> float:
+@_of_stride("vertical oscillation", "m", 3)
+def vertical_oscillation_m(stride: StrideView) -> float:
     """Range of the sensor point's height from this contact to the next."""
-    return view.vertical_oscillation_m
+    return float(np.ptp(stride.up_m[: stride.step_points + 1]))
 
 
-@_metric("sway", "m", "stride", 3)
-def sway_m(view: Any) -> float:
+@_of_stride("sway", "m", 3)
+def sway_m(stride: StrideView) -> float:
     """Mediolateral range of the sensor point over the stride."""
-    return view.sway_m
+    return float(np.ptp(stride.left_m))
 
 
-@_metric("pelvis sway", "m", "stride", 3)
-def pelvis_sway_m(view: Any) -> float:
-    """Mediolateral range of the pelvis centre over the stride."""
-    return view.pelvis_sway_m
+@_of_stride("pelvis sway", "m", 3)
+def pelvis_sway_m(stride: StrideView) -> float:
+    """Mediolateral range of the pelvis centre (0.105 m before and 0.010 m below the sensor) over the stride."""
+    return float(np.ptp(stride.centre_left_m))
 
 
-@_metric("obliquity range", "deg", "stride", 1)
-def obliquity_range_deg(view: Any) -> float:
+@_of_stride("obliquity range", "deg", 1)
+def obliquity_range_deg(stride: StrideView) -> float:
     """Range of pelvic obliquity over the stride."""
-    return view.obliquity_range_deg
+    return DEGREES * float(np.ptp(stride.obliquity_rad))
 
 
-@_metric("tilt", "deg", "stride", 1)
-def tilt_deg(view: Any) -> float:
-    """Mean pelvic tilt over the stride minus standing; anterior positive."""
-    return view.tilt_deg
+@_of_stride("tilt", "deg", 1)
+def tilt_deg(stride: StrideView) -> float:
+    """Mean pelvic tilt over the stride minus standing, anterior positive; against the mean of running without standing."""
+    return DEGREES * float(stride.tilt_rad.mean())
 
 
-@_metric("tilt range", "deg", "stride", 1)
-def tilt_range_deg(view: Any) -> float:
+@_of_stride("tilt range", "deg", 1)
+def tilt_range_deg(stride: StrideView) -> float:
     """Range of pelvic tilt over the stride."""
-    return view.tilt_range_deg
+    return DEGREES * float(np.ptp(stride.tilt_rad))
 
 
-@_metric("rotation range", "deg", "stride", 1)
-def rotation_range_deg(view: Any) -> float:
+@_of_stride("rotation range", "deg", 1)
+def rotation_range_deg(stride: StrideView) -> float:
     """Range of axial pelvic rotation over the stride."""
-    return view.rotation_range_deg
+    return DEGREES * float(np.ptp(stride.rotation_rad))
 
 
-METRICS: dict[str, Metric] = dict(_table)
+METRICS: dict[str, Metric] = {name: row for name, (row, _) in (_step | _stride).items()}
 """Every metric by name, in the order in which columns and messages carry them."""
 
-STEP_METRICS: tuple[Metric, ...] = tuple(m for m in METRICS.values() if m.group == "step")
-STRIDE_METRICS: tuple[Metric, ...] = tuple(m for m in METRICS.values() if m.group == "stride")
+STEP_METRICS: tuple[Metric, ...] = tuple(row for row, _ in _step.values())
+STRIDE_METRICS: tuple[Metric, ...] = tuple(row for row, _ in _stride.values())
+
+
+def measure_step(step: StepView) -> dict[str, float]:
+    """Return every metric of group "step" by name."""
+    return {name: function(step) for name, (_, function) in _step.items()}
+
+
+def measure_stride(stride: StrideView) -> dict[str, float]:
+    """Return every metric of group "stride" by name."""
+    return {name: function(stride) for name, (_, function) in _stride.items()}

@@ -1,13 +1,45 @@
-"""The core in the order in which data runs through it."""
+"""The core in the order in which data runs through it; read it top to bottom.
+
+align (200 Hz grid) -> track (attitude) -> smooth -> find (anchors, touches, stillness) ->
+decide (gate, axis, events, side, measures) -> consider (cues). Everything is decided on a
+row of the grid, in the order of rows, so that the portions in which samples arrive change
+nothing and nothing rests on what came later.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from pelvis.data import CoreInput, CoreOutput
+import numpy as np
 
-ALGORITHM_VERSION = "1"
+from pelvis.activity import WATCH_HOP_SAMPLES, WATCH_SAMPLES, classify_rest
+from pelvis.align import GRID_PERIOD_S, Aligned, Aligner, Hole
+from pelvis.attitude import ROW_CHANNELS, AttitudeTracker
+from pelvis.coefficients import COEFFICIENTS_VERSION
+from pelvis.contacts import Anchor, AnchorFinder, TouchFinder
+from pelvis.data import (
+    ACTIVITY_CODES,
+    Activity,
+    ActivityState,
+    Command,
+    CoreInput,
+    CoreOutput,
+    Motion,
+    Samples,
+)
+from pelvis.mounting import StillFinder
+from pelvis.steps import StepTracker
+from pelvis.windows import FILLED, KNOWN, LEVEL_TAPS, SMOOTH_TAPS, Past, pelvis_motion
+
+ALGORITHM_VERSION = f"1.{COEFFICIENTS_VERSION}"
+
+# a step is decided this many rows after its second anchor: model window 75 ms, smoothing 25 ms, rounding
+DECIDE_AFTER_SAMPLES = 21
+# Motion is said in whole hops of 16 rows: the one look-ahead of everything continuous (80 ms)
+MOTION_HOP_SAMPLES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +54,138 @@ class Pipeline:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
+        self._aligner = Aligner()
+        self._tracker = AttitudeTracker()
+        self._past = Past()
+        self._still = StillFinder()
+        self._anchors = AnchorFinder()
+        self._touches = TouchFinder()
+        self._steps = StepTracker(self._past)
+        self._due: deque[tuple[int, Anchor]] = deque()
+        self._activity = ActivityState.OTHER
+        self._next_watch = WATCH_SAMPLES
+        self._motion_from = 0
 
     def feed(self, item: CoreInput) -> Iterator[CoreOutput]:
-        """Yield what this input made known, in the order of the deciding samples."""
-        yield from ()
+        """Yield what this input made known, in the order of the deciding rows. Consume it wholly."""
+        if isinstance(item, Samples):
+            for part in self._aligner.align(item):
+                if isinstance(part, Hole):
+                    yield from self._break(part)
+                else:
+                    yield from self._advance(part)
+                self._aligner.stride_samples = self._steps.stride_samples
+        elif isinstance(item, Command) and item.name == "swap_sides":
+            self._steps.swap_sides()
 
     def finish(self) -> Iterator[CoreOutput]:
         """Yield what is still open once the input has ended."""
-        yield from ()
+        last = self._past.rows.end - 1
+        if last >= self._past.rows.start:
+            yield from self._steps.finish(last)
+
+    def _advance(self, part: Aligned) -> Iterator[CoreOutput]:
+        first, n = part.index, len(part.motion)
+        rows = np.empty((n, ROW_CHANNELS + 2))
+        rows[:, :ROW_CHANNELS] = self._tracker.track(part.motion)
+        rows[:, KNOWN] = part.known_s
+        rows[:, FILLED] = part.filled
+        touch_z, level_z = self._past.append(rows)
+        self._steps.origin_s = self._aligner.origin_s
+        if not self._steps.has_gyroscope and part.motion[:, 3:].any():
+            self._steps.has_gyroscope = True
+        # what the block holds, each on the row that decides it
+        happenings: list[tuple[int, int, Callable[[], Iterator[CoreOutput] | None]]] = []
+        for still in self._still.find(first, part.motion):
+            happenings.append((still.index, 0, partial(self._steps.take_still, still)))
+        for centre, anchor in self._anchors.find(first - LEVEL_TAPS // 2, level_z):
+            row = centre + LEVEL_TAPS // 2
+            happenings.append((row, 1, partial(self._await, anchor, row)))
+        for centre, rise in self._touches.find(first - SMOOTH_TAPS // 2, touch_z):
+            row = centre + SMOOTH_TAPS // 2
+            happenings.append((row, 2, partial(self._steps.touch, row, rise)))
+        happenings.sort(key=lambda happening: happening[:2])
+        for row, _, happen in happenings:
+            yield from self._catch_up(row)
+            yield from self._say(happen() or iter(()))
+        yield from self._catch_up(first + n - 1)
+        if self._settings.motion:
+            yield from self._move(first + n)
+
+    def _await(self, anchor: Anchor, row: int) -> None:
+        self._due.append((max(int(anchor.down) + DECIDE_AFTER_SAMPLES, row), anchor))
+
+    def _catch_up(self, row: int) -> Iterator[CoreOutput]:
+        """Do everything that falls due up to ``row``, in the order of rows."""
+        while True:
+            due = self._due[0][0] if self._due else _NEVER
+            expiry = self._steps.next_expiry
+            now = min(due, expiry, self._next_watch)
+            if now > row:
+                return
+            if self._settings.motion:
+                yield from self._move(now)
+            if now == due:
+                yield from self._say(self._steps.decide(self._due.popleft()[1], now))
+            elif now == expiry:
+                yield from self._say(self._steps.expire(now))
+            else:
+                yield from self._say(self._watch(now))
+
+    def _say(self, items: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
+        for item in items:
+            if isinstance(item, Activity):
+                self._activity = item.state
+            yield item
+
+    def _watch(self, row: int) -> Iterator[CoreOutput]:
+        """Every half second without running: standing, walking or something else?"""
+        self._next_watch = row + WATCH_HOP_SAMPLES
+        if self._steps.gate.open:
+            return
+        stop = row - LEVEL_TAPS // 2 + 1
+        if stop - WATCH_SAMPLES < self._past.level.start:
+            return
+        state = classify_rest(self._past.level.view(stop - WATCH_SAMPLES, stop)[:, 0])
+        if state is not self._activity:
+            known_s = self._past.known_s(row)
+            yield Activity(known_s, state, known_s)
+
+    def _move(self, row: int) -> Iterator[CoreOutput]:
+        """Say the continuous motion of all whole hops before ``row`` with what is known now."""
+        stop = row - row % MOTION_HOP_SAMPLES
+        start = self._motion_from
+        if stop <= start:
+            return
+        self._motion_from = stop
+        steps = self._steps
+        force, obliquity, tilt, rotation = pelvis_motion(
+            self._past.rows.view(start, stop), steps.mount, steps.mean_heading
+        )
+        if not steps.has_gyroscope:
+            obliquity = tilt = rotation = np.full(stop - start, np.nan)
+        yield Motion(
+            t_s=self._aligner.origin_s + np.arange(start, stop) * GRID_PERIOD_S,
+            acc_g=force,
+            obliquity_deg=obliquity,
+            tilt_deg=tilt,
+            rotation_deg=rotation,
+            activity=np.full(stop - start, ACTIVITY_CODES.index(self._activity), dtype=np.int8),
+        )
+
+    def _break(self, hole: Hole) -> Iterator[CoreOutput]:
+        """A hole too long to fill: close what is open, begin anew behind it."""
+        last = self._past.rows.end - 1
+        self._due.clear()
+        if last >= self._past.rows.start:
+            yield from self._say(self._steps.restart(last))
+        self._tracker.restart()
+        self._still.restart()
+        self._anchors.restart()
+        self._touches.restart()
+        self._past.restart(hole.next_index)
+        self._next_watch = hole.next_index + WATCH_SAMPLES
+        self._motion_from = hole.next_index + -hole.next_index % MOTION_HOP_SAMPLES
+
+
+_NEVER = 2**62

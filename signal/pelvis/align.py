@@ -1,0 +1,197 @@
+"""From the sensor's own sample times to one uniform grid of 200 Hz, holes and all.
+
+The event models' coefficients belong to 200 Hz, so every rate is brought to it here, once:
+cubic interpolation (Catmull-Rom tangents on the real sample times) at and below 200 Hz, a
+linear-phase low-pass first above it. A sample that lies on the grid is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pelvis.data import Array, Samples
+from pelvis.filters import SymmetricSmoother
+
+GRID_RATE_HZ = 200.0
+GRID_PERIOD_S = 1.0 / GRID_RATE_HZ
+# 80 ms: a hole that cubic interpolation crosses without harm; longer ones need the stride before
+INTERPOLATED_GAP_S = 0.08
+# 2 % of a grid period: the stamps of an exact 200 Hz clock, rounded to microseconds, count as on the grid
+ON_GRID_S = 0.02 * GRID_PERIOD_S
+# 4096 samples: the working set of one block stays in the processor's cache
+LARGEST_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aligned:
+    """Grid samples ``index`` .. ``index + n``: acceleration and angular rate in the sensor frame.
+
+    ``motion`` (n, 6): acc_mps2 then gyr_radps. ``known_s`` (n,) is the time of the last input
+    sample each row rests on. ``filled`` says that the rows were made up over a hole.
+    """
+
+    index: int
+    motion: Array
+    known_s: Array
+    filled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A hole too long to fill: the grid goes on at ``next_index``."""
+
+    next_index: int
+    duration_s: float
+
+
+class Aligner:
+    """Brings `Samples` onto the grid.
+
+    ``stride_samples`` is set by the owner whenever a stride has been measured (0: none): holes up
+    to one stride are filled from one stride back with their ends joined, longer ones become a `Hole`.
+    """
+
+    def __init__(self) -> None:
+        self.stride_samples = 0
+        self.origin_s = 0.0
+        self._next = 0
+        self._started = False
+        self._times = np.empty(0)
+        self._rows = np.empty((0, 6))
+        self._last_s = 0.0
+        self._smoother: SymmetricSmoother | None = None
+        self._past = np.empty((0, 6))
+
+    def time_s(self, index: float) -> float:
+        """Return the session time of a (fractional) grid index."""
+        return self.origin_s + index * GRID_PERIOD_S
+
+    def align(self, samples: Samples) -> Iterator[Aligned | Hole]:
+        """Yield the grid rows these samples complete, in order.
+
+        The generator must be consumed in step with the processing of what it yields:
+        it reads ``stride_samples`` when it comes to a hole.
+        """
+        period_s = 1.0 / samples.rate_hz
+        rows = np.concatenate((samples.acc_mps2, samples.gyr_radps), axis=1)
+        times = samples.t_s
+        if not len(times):
+            return
+        if not self._started:
+            self._started = True
+            self.origin_s = float(times[0])
+            self._last_s = self.origin_s - period_s
+            if samples.rate_hz > 1.1 * GRID_RATE_HZ:
+                self._smoother = SymmetricSmoother(2 * round(samples.rate_hz / GRID_RATE_HZ) + 1)
+        holes = np.flatnonzero(np.diff(times, prepend=self._last_s) > INTERPOLATED_GAP_S + 1.5 * period_s)
+        self._last_s = float(times[-1])
+        start = 0
+        for hole in (*holes.tolist(), len(times)):
+            for low in range(start, hole, LARGEST_BLOCK):
+                high = min(hole, low + LARGEST_BLOCK)
+                yield from self._interpolate(times[low:high], rows[low:high], period_s)
+            if hole < len(times):
+                yield from self._cross(float(times[hole]), rows[hole])
+            start = hole
+
+    def _interpolate(self, times: Array, rows: Array, period_s: float) -> Iterator[Aligned]:
+        if self._smoother is not None:
+            # what comes out is centred `delay` samples ago, but known only now
+            rows = self._smoother.smooth(rows)
+            times = times - self._smoother.delay_samples * period_s
+        t = np.concatenate((self._times, times))
+        x = np.concatenate((self._rows, rows))
+        known = t + (0.0 if self._smoother is None else self._smoother.delay_samples * period_s)
+        grid, left, on_left, on_right = self._ready(t)
+        if len(grid):
+            need = np.where(on_left, left, left + 1)
+            out = x[need]
+            between = np.flatnonzero(~(on_left | on_right))
+            if len(between):
+                out[between] = _hermite(t, x, grid[between], left[between], period_s)
+                need[between] += 1
+            first = self._next
+            self._next += len(grid)
+            aligned = Aligned(first, out, known[need], filled=False)
+            self._remember(out)
+            yield aligned
+        self._times = t[-4:].copy()
+        self._rows = x[-4:].copy()
+
+    def _ready(self, t: Array) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the grid times that can be made now, their left neighbours, and which lie on a sample."""
+        last_index = int(np.floor((t[-1] + ON_GRID_S - self.origin_s) / GRID_PERIOD_S))
+        grid = self.origin_s + np.arange(self._next, last_index + 1) * GRID_PERIOD_S
+        left = np.searchsorted(t, grid, side="right") - 1
+        left = np.maximum(left, 0)
+        right = np.minimum(left + 1, len(t) - 1)
+        on_left = np.abs(grid - t[left]) <= ON_GRID_S
+        on_right = (np.abs(t[right] - grid) <= ON_GRID_S) & ~on_left
+        ready = on_left | on_right | (left + 2 < len(t))
+        n = len(grid) if ready.all() else int(np.argmin(ready))
+        return grid[:n], left[:n], on_left[:n], on_right[:n]
+
+    def _cross(self, resume_s: float, row: Array) -> Iterator[Aligned | Hole]:
+        """Fill the grid up to the sample after the hole, or say that it cannot be filled."""
+        resume = int(np.ceil((resume_s - ON_GRID_S - self.origin_s) / GRID_PERIOD_S))
+        missing = resume - self._next
+        stride = self.stride_samples
+        if 0 < missing <= stride and len(self._past) >= stride:
+            back = self._past[len(self._past) - stride :]
+            fill = back[np.arange(missing) % stride]
+            # join both ends: the step from the last sample to the fill, and from the fill to the next
+            at_start = self._past[-1] - self._past[-stride - 1] if len(self._past) > stride else 0.0
+            at_end = row - back[missing % stride]
+            part = ((np.arange(missing) + 1.0) / (missing + 1.0))[:, np.newaxis]
+            fill = fill + (1.0 - part) * at_start + part * at_end
+            first = self._next
+            self._next = resume
+            self._remember(fill)
+            yield Aligned(first, fill, np.full(missing, resume_s), filled=True)
+        elif missing > 0:
+            self._next = resume
+            self._past = self._past[:0]
+            yield Hole(resume, missing * GRID_PERIOD_S)
+        self._times = self._times[:0]
+        self._rows = self._rows[:0]
+        if self._smoother is not None:
+            self._smoother.reset()
+
+    def _remember(self, rows: Array) -> None:
+        # 301 rows: one stride at 80 steps a minute, and the row before it
+        self._past = np.concatenate((self._past, rows))[-301:]
+
+
+def _hermite(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: float) -> Array:
+    """Interpolate rows x (n, 6) at times ``grid`` by cubics through the samples, tangents from their neighbours.
+
+    A neighbour beyond a hole gives no tangent: there the slope of the interval itself is used.
+    """
+    last = len(t) - 1
+    i0 = np.maximum(left - 1, 0)
+    i1 = left
+    i2 = np.minimum(left + 1, last)
+    i3 = np.minimum(left + 2, last)
+    width = t[i2] - t[i1]
+    safe = np.where(width > 0.0, width, 1.0)
+    slope = (x[i2] - x[i1]) / safe[:, np.newaxis]
+    near = 1.5 * period_s
+    before = ((t[i1] - t[i0]) <= near) & (i0 != i1)
+    after = ((t[i3] - t[i2]) <= near) & (i3 != i2)
+    span_before = np.where(before, t[i2] - t[i0], 1.0)[:, np.newaxis]
+    span_after = np.where(after, t[i3] - t[i1], 1.0)[:, np.newaxis]
+    m1 = np.where(before[:, np.newaxis], (x[i2] - x[i0]) / span_before, slope)
+    m2 = np.where(after[:, np.newaxis], (x[i3] - x[i1]) / span_after, slope)
+    s = ((grid - t[i1]) / safe)[:, np.newaxis]
+    w = safe[:, np.newaxis]
+    out: Array = (
+        (2.0 * s - 3.0) * s * s * (x[i1] - x[i2])
+        + x[i1]
+        + ((s - 2.0) * s + 1.0) * s * w * m1
+        + (s - 1.0) * s * s * w * m2
+    )
+    return out

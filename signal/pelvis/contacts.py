@@ -1,0 +1,330 @@
+"""When a foot meets and leaves the ground: anchors, the forward axis, events, side.
+
+The vertical force of a runner crosses body weight twice a step; those two crossings
+anchor a step. Where contact really begins and ends follows from the harmonics of the
+last step's vertical and fore-aft acceleration and pitch rate, by a ridge model fitted on
+force plates (`pelvis.coefficients`). The side is the sign of the roll rate in early stance.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pelvis.coefficients import INITIAL_CONTACT, TOE_OFF, TOE_OFF_WITHOUT_GYROSCOPE, Ridge
+from pelvis.data import Array
+
+ComplexArray = NDArray[np.complex128]
+
+# 200 ms: shortest step at 300 steps a minute
+SHORTEST_STEP_SAMPLES = 40
+BODY_WEIGHT_G = 1.0
+LOADED_G = 1.25
+UNLOADED_G = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """One loading of a leg: fractional grid indices at which vertical force crossed body weight."""
+
+    up: float
+    down: float
+
+
+class AnchorFinder:
+    """Finds loadings in the smoothed vertical force, as it comes.
+
+    Up is the last rise through 1 g before 1.25 g is exceeded, at least 200 ms after the one
+    before; down the next fall through 1 g, taken as final once the force is under 0.85 g.
+    """
+
+    def __init__(self) -> None:
+        self._previous = float("nan")
+        self._rise = -math.inf
+        self._up = -math.inf
+        self._down = math.nan
+        self._loaded = False
+
+    def find(self, first_index: int, vertical_g: Array) -> list[tuple[int, Anchor]]:
+        """Return (index of the deciding row, anchor) for rows centred on ``first_index`` onward."""
+        z = np.concatenate(([self._previous], vertical_g))
+        self._previous = float(vertical_g[-1])
+        a, b = z[:-1], z[1:]
+        kinds = (
+            ((a < BODY_WEIGHT_G) & (b >= BODY_WEIGHT_G)) * 1
+            + ((a < LOADED_G) & (b >= LOADED_G)) * 2
+            + ((a >= BODY_WEIGHT_G) & (b < BODY_WEIGHT_G)) * 4
+            + ((a >= UNLOADED_G) & (b < UNLOADED_G)) * 8
+        )
+        found: list[tuple[int, Anchor]] = []
+        for i in np.flatnonzero(kinds).tolist():
+            kind = int(kinds[i])
+            low, high = float(a[i]), float(b[i])
+            index = first_index + i
+            if kind & 1:
+                self._rise = index - 1 + (BODY_WEIGHT_G - low) / (high - low)
+            if kind & 2 and not self._loaded and self._rise - self._up >= SHORTEST_STEP_SAMPLES:
+                self._loaded = True
+                self._up = self._rise
+                self._down = math.nan
+            if kind & 4 and self._loaded:
+                self._down = index - 1 + (low - BODY_WEIGHT_G) / (low - high)
+            if kind & 8 and self._loaded:
+                self._loaded = False
+                found.append((index, Anchor(self._up, self._down)))
+        return found
+
+    def restart(self) -> None:
+        """Forget a loading that was under way."""
+        self._previous = math.nan
+        self._rise = -math.inf
+        self._loaded = False
+
+
+# ------------------------------------------------------------------ forward axis
+
+PHASES = 24
+PHASE_STEPS = np.arange(PHASES) / PHASES
+# one harmonic of a step over its phases
+_FUNDAMENTAL = np.exp(-2j * np.pi * PHASE_STEPS)
+# +35 deg: phase of fore-aft against vertical velocity in running, all runners and speeds alike
+_FORWARD_PHASE = cmath.exp(-1j * math.radians(35.0))
+# 0.12: about 8 steps; a runner turns faster than a clip slips
+AXIS_MEMORY = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class StepPair:
+    """What two successive steps say about forward, seen from the reference axis."""
+
+    acc: complex
+    gyr: complex
+    acc_energy: float
+    gyr_energy: float
+    fore_aft_x: complex
+    fore_aft_y: complex
+    vertical_velocity: complex
+
+
+def compare_steps(horizontal_g: ComplexArray, rate_radps: ComplexArray, vertical_g: Array) -> StepPair:
+    """Return what the half-sum and half-difference of two steps hold.
+
+    Each input is (2 * PHASES,), one step after the other; ``horizontal_g`` and ``rate_radps`` are
+    complex, real along the reference axis, imaginary to its left.
+    """
+    h0, h1 = horizontal_g[:PHASES], horizontal_g[PHASES:]
+    g0, g1 = rate_radps[:PHASES], rate_radps[PHASES:]
+    h_sum = (h0 + h1) * 0.5
+    h_sum -= h_sum.sum() / PHASES
+    h_difference = (h1 - h0) * 0.5
+    g_sum = (g0 + g1) * 0.5
+    g_sum -= g_sum.sum() / PHASES
+    g_difference = (g1 - g0) * 0.5
+    v_sum = vertical_g[:PHASES] + vertical_g[PHASES:]
+    return StepPair(
+        acc=complex((h_sum @ h_sum) - (h_difference @ h_difference)) / PHASES,
+        gyr=complex((g_difference @ g_difference) - (g_sum @ g_sum)) / PHASES,
+        acc_energy=float(np.vdot(h_sum, h_sum).real + np.vdot(h_difference, h_difference).real) / PHASES,
+        gyr_energy=float(np.vdot(g_sum, g_sum).real + np.vdot(g_difference, g_difference).real) / PHASES,
+        fore_aft_x=complex(h_sum.real @ _FUNDAMENTAL),
+        fore_aft_y=complex(h_sum.imag @ _FUNDAMENTAL),
+        vertical_velocity=complex(v_sum @ _FUNDAMENTAL) / 1j,
+    )
+
+
+class ForwardAxis:
+    """Where forward is, seen from the reference axis, learned from how steps repeat.
+
+    Fore-aft and pitch repeat every step, mediolateral and roll change sign: the half-sum of two
+    successive steps holds the former, the half-difference the latter. Forward against backward
+    is told by the phase of fore-aft acceleration against vertical velocity. ``memory`` is the
+    least weight of a new step (0: a plain mean of all).
+    """
+
+    def __init__(self, memory: float) -> None:
+        self._memory = memory
+        self._acc = 0j
+        self._gyr = 0j
+        self._acc_energy = 0.0
+        self._gyr_energy = 0.0
+        self._sign = 0.0
+        self._angle = 0.0
+        self.steps = 0
+
+    def learn(self, pair: StepPair) -> None:
+        """Take in two successive steps."""
+        self.steps += 1
+        share = max(self._memory, 1.0 / self.steps)
+        self._acc += share * (pair.acc - self._acc)
+        self._gyr += share * (pair.gyr - self._gyr)
+        self._acc_energy += share * (pair.acc_energy - self._acc_energy)
+        self._gyr_energy += share * (pair.gyr_energy - self._gyr_energy)
+        total = self._acc / max(self._acc_energy, 1e-9)
+        if self._gyr_energy > 1e-9:
+            total += self._gyr / self._gyr_energy
+        angle = 0.5 * cmath.phase(total)
+        if self.steps > 1:
+            angle += math.pi * round((self._angle - angle) / math.pi)
+        a1 = pair.fore_aft_x * math.cos(angle) + pair.fore_aft_y * math.sin(angle)
+        size = abs(a1) * abs(pair.vertical_velocity)
+        vote = (a1 * pair.vertical_velocity.conjugate() * _FORWARD_PHASE).real / size if size > 0.0 else 0.0
+        self._sign += share * (vote - self._sign)
+        if self._sign < 0.0:
+            angle += math.pi
+            self._sign = -self._sign
+        self._angle = math.remainder(angle, 2.0 * math.pi)
+
+    @property
+    def angle_rad(self) -> float:
+        """Forward, counter-clockwise from the reference axis."""
+        return self._angle
+
+    @property
+    def sign_confidence(self) -> float:
+        """0 (forward might be backward) to 1."""
+        return self._sign
+
+
+# ------------------------------------------------------------------ events
+
+MODEL_POINTS = 32
+_MODEL_STEPS = np.arange(MODEL_POINTS) / MODEL_POINTS
+_HARMONICS = np.exp(-2j * np.pi * np.outer(_MODEL_STEPS, (1, 2, 3))) * (2.0 / MODEL_POINTS)
+# 75 ms after the second anchor: as far as the smoothed signals are known when the step is decided
+MODEL_END_SAMPLES = 15.0
+
+
+def model_positions(anchor: Anchor, period_samples: float) -> Array:
+    """Return the fractional indices (32,) at which the event model looks at the smoothed signals."""
+    return anchor.down + MODEL_END_SAMPLES - period_samples * (1.0 - _MODEL_STEPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Initial contact and toe-off as fractional grid indices; ``strangeness`` is the mean squared
+    deviation of the features from those of the fit, in squared spreads (1 is usual)."""
+
+    initial_contact: float
+    toe_off: float
+    strangeness: float
+
+
+def find_events(
+    anchor: Anchor, period_samples: float, vertical_g: Array, fore_aft_g: Array, pitch_radps: Array | None
+) -> Events:
+    """Return contact events from a step's signals at `model_positions` (32,) each; no pitch without a gyroscope."""
+    start = float(anchor.down + MODEL_END_SAMPLES - period_samples - anchor.up)
+    turn = cmath.exp(-2j * math.pi * start / period_samples)
+    z1, z2, z3 = (complex(c) for c in np.maximum(vertical_g, 0.0) @ _HARMONICS)
+    a1, a2, a3 = (complex(c) for c in fore_aft_g @ _HARMONICS)
+    # harmonics as seen from the up anchor
+    z1, z2, z3 = z1 * turn, z2 * turn**2, z3 * turn**3
+    unit = z1 / abs(z1)
+    origin = anchor.up - cmath.phase(z1) * period_samples / (2.0 * math.pi)
+    back = unit.conjugate()
+    z2, z3 = z2 * back**2, z3 * back**3
+    spin = turn * back
+    a1, a2, a3 = a1 * spin, a2 * spin**2, a3 * spin**3
+    rate = 100.0 / period_samples
+    head = (abs(z1), z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag)
+    ic_phase, ic_odd = _evaluate(INITIAL_CONTACT, (*head, rate))
+    if pitch_radps is None:
+        to_phase, to_odd = _evaluate(TOE_OFF_WITHOUT_GYROSCOPE, (*head, rate))
+    else:
+        p1, p2, p3 = (complex(c) for c in pitch_radps @ _HARMONICS)
+        p1, p2, p3 = p1 * spin, p2 * spin**2, p3 * spin**3
+        to_phase, to_odd = _evaluate(
+            TOE_OFF, (*head, a3.real, a3.imag, p1.real, p1.imag, p2.real, p2.imag, p3.real, p3.imag, rate)
+        )
+    return Events(origin + period_samples * ic_phase, origin + period_samples * to_phase, 0.5 * (ic_odd + to_odd))
+
+
+def _evaluate(model: Ridge, features: tuple[float, ...]) -> tuple[float, float]:
+    value = model.bias
+    odd = 0.0
+    for x, weight, mean, spread in zip(features, model.weights, model.mean, model.spread, strict=True):
+        value += weight * x
+        odd += ((x - mean) / spread) ** 2
+    return value, odd / len(features)
+
+
+# ------------------------------------------------------------------ side
+
+
+class SideVote:
+    """Which foot it is, from how the pelvis rolls in early stance; steps alternate, so votes add up."""
+
+    def __init__(self) -> None:
+        self._last_rate = math.nan
+        self._lock = 0.0
+        self._recent: deque[float] = deque(maxlen=10)
+        self.swapped = False
+
+    def vote(self, roll_rate_radps: float, steps_since: int) -> tuple[float, float]:
+        """Return (lock, confidence): lock > 0 for the right foot.
+
+        ``roll_rate_radps`` is the mean rate about the forward axis in early stance (right side up
+        is negative roll); ``steps_since`` the number of steps since the last vote (1 in a row).
+        """
+        if math.isnan(self._last_rate) or steps_since != 1:
+            if steps_since != 1:
+                self._lock *= -1.0 if steps_since % 2 else 1.0
+            self._last_rate = roll_rate_radps
+            return self._lock, 0.0
+        value = 0.5 * (roll_rate_radps - self._last_rate)
+        self._last_rate = roll_rate_radps
+        self._lock = -0.9 * self._lock + value
+        self._recent.append(abs(value))
+        size = sum(self._recent) / len(self._recent)
+        # a perfectly alternating vote of this size would lock at ten times itself
+        full = size * (1.0 - 0.9 ** len(self._recent)) / 0.1
+        confidence = min(1.0, abs(self._lock) / full) if full > 0.0 else 0.0
+        return self._lock, confidence
+
+    def restart(self) -> None:
+        """After a hole: which foot comes next is unknown again."""
+        self._last_rate = math.nan
+        self._lock = 0.0
+        self._recent.clear()
+
+
+# ------------------------------------------------------------------ provisional contact
+
+# 0.7 g: the vertical force is rising steeply here, before the sensor's impact peak
+TOUCH_G = 0.7
+TOUCH_REARM_G = 0.55
+
+
+class TouchFinder:
+    """Finds the first rise of the lightly smoothed vertical force, for a contact said at once."""
+
+    def __init__(self) -> None:
+        self._previous = math.nan
+        self._armed = False
+
+    def find(self, first_index: int, vertical_g: Array) -> list[tuple[int, float]]:
+        """Return (index of the deciding row, fractional index of the rise) for rows centred from ``first_index``."""
+        z = np.concatenate(([self._previous], vertical_g))
+        self._previous = float(vertical_g[-1])
+        a, b = z[:-1], z[1:]
+        kinds = ((a < TOUCH_G) & (b >= TOUCH_G)) * 1 + (b < TOUCH_REARM_G) * 2
+        found: list[tuple[int, float]] = []
+        changes = np.flatnonzero((kinds != np.concatenate(([0], kinds[:-1]))) & (kinds > 0))
+        for i in changes.tolist():
+            if kinds[i] & 2:
+                self._armed = True
+            elif self._armed:
+                self._armed = False
+                low, high = float(a[i]), float(b[i])
+                found.append((first_index + i, first_index + i - 1 + (TOUCH_G - low) / (high - low)))
+        return found
+
+    def restart(self) -> None:
+        """Forget what was under way."""
+        self._previous = math.nan
+        self._armed = False

@@ -1,0 +1,108 @@
+"""Causal smoothing that remembers where it stopped, and the store of the recent past.
+
+Everything here is elementwise along time, so that the portions in which samples arrive
+cannot change one bit of a result.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pelvis.data import Array
+
+
+def interior_hann(taps: int) -> Array:
+    """Return the ``taps`` non-zero weights of a Hann window, summing to one.
+
+    Linear phase: the smoothed signal lags by ``(taps - 1) / 2`` samples exactly.
+    """
+    window = np.hanning(taps + 2)[1:-1]
+    return np.asarray(window / window.sum(), dtype=np.float64)
+
+
+class SymmetricSmoother:
+    """A linear-phase FIR over (n, channels); its output lags the input by `delay_samples`.
+
+    The past before the first sample is taken to be that sample held.
+    """
+
+    def __init__(self, taps: int) -> None:
+        self._half = interior_hann(taps)[: taps // 2 + 1]
+        self._taps = taps
+        self.delay_samples = taps // 2
+        self._past: Array | None = None
+
+    def smooth(self, block: Array) -> Array:
+        """Return (n, channels): row i is centred ``delay_samples`` rows before row i of the block."""
+        if self._past is None:
+            self._past = np.repeat(block[:1], self._taps - 1, axis=0)
+        window = np.concatenate((self._past, block))
+        n = len(block)
+        middle = self._taps // 2
+        out = window[middle : middle + n] * self._half[middle]
+        pair = np.empty_like(out)
+        for i in range(middle):
+            np.add(window[i : i + n], window[self._taps - 1 - i : self._taps - 1 - i + n], out=pair)
+            pair *= self._half[i]
+            out += pair
+        self._past = window[n:].copy()
+        return out
+
+    def reset(self) -> None:
+        """Forget the past; the next sample is held backwards again."""
+        self._past = None
+
+
+class History:
+    """The last samples of some channels, found again by their absolute index."""
+
+    def __init__(self, channels: int, keep: int, first_index: int = 0) -> None:
+        self._keep = keep
+        self._rows = np.empty((4 * keep, channels))
+        self._count = 0
+        self._offset = first_index
+
+    @property
+    def end(self) -> int:
+        """The absolute index after the last row."""
+        return self._offset + self._count
+
+    @property
+    def start(self) -> int:
+        """The absolute index of the oldest row still held."""
+        return self._offset
+
+    def append(self, block: Array) -> None:
+        """Add rows; at least the last ``keep`` rows before the block stay readable."""
+        n = len(block)
+        if self._count + n > len(self._rows):
+            kept = min(self._keep, self._count)
+            rows = self._rows
+            if kept + n > len(rows):
+                rows = np.empty((2 * (kept + n), rows.shape[1]))
+            rows[:kept] = self._rows[self._count - kept : self._count].copy()
+            self._rows = rows
+            self._offset += self._count - kept
+            self._count = kept
+        self._rows[self._count : self._count + n] = block
+        self._count += n
+
+    def restart(self, index: int) -> None:
+        """Forget everything; the next row has this absolute index."""
+        self._count = 0
+        self._offset = index
+
+    def view(self, start: int, stop: int) -> Array:
+        """Return rows ``start`` to ``stop`` (absolute, half-open) without copying; do not write into it."""
+        low = start - self._offset
+        if low < 0 or stop - self._offset > self._count:
+            raise IndexError(f"rows {start}..{stop} are not held (have {self._offset}..{self.end})")
+        return self._rows[low : stop - self._offset]
+
+
+def at_fraction(rows: Array, position: Array) -> Array:
+    """Interpolate (n, channels) linearly at fractional row positions (m,); returns (m, channels)."""
+    whole = position.astype(np.intp)
+    part = (position - whole)[:, np.newaxis]
+    low = rows[whole]
+    return low + part * (rows[whole + 1] - low)

@@ -1,0 +1,446 @@
+"""From anchors to steps: the gate, the mount, the events, the side, and what became of the stride."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate
+from pelvis.align import GRID_PERIOD_S
+from pelvis.attitude import ROTATION
+from pelvis.contacts import (
+    AXIS_MEMORY,
+    MODEL_POINTS,
+    PHASE_STEPS,
+    PHASES,
+    Anchor,
+    ForwardAxis,
+    SideVote,
+    compare_steps,
+    find_events,
+    model_positions,
+)
+from pelvis.data import (
+    STANDARD_GRAVITY_MPS2,
+    Activity,
+    ActivityState,
+    Array,
+    ContactWithdrawn,
+    CoreOutput,
+    Notice,
+    ProvisionalContact,
+    Side,
+    Step,
+    Stride,
+)
+from pelvis.filters import at_fraction
+from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
+from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
+from pelvis.quality import Evidence, judge
+from pelvis.windows import FILLED, Past, StepView, stance_obliquity, view_stride
+
+# 40 steps: more do not sharpen the heading any further
+HEADING_STEPS = 40
+# 10 deg: the short-memory axis and the frozen heading then differ by more than their joint error
+HEADING_LIMIT_RAD = math.radians(10.0)
+# steps after which the level found from running itself is renewed, then kept
+RUNNING_LEVEL_STEPS = (2, 4, 8, 16)
+# 120 rows = 0.6 s: no loading followed, the touch was none
+TOUCH_EXPIRES_SAMPLES = 120
+# 60 ms: a touch and the anchor it belongs to
+TOUCH_MATCH_SAMPLES = 14
+# 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
+ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
+
+
+@dataclass(slots=True)
+class _Touch:
+    contact_id: int
+    rise: float
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A step already reported, waiting for its stride."""
+
+    step_index: int
+    initial_contact: float
+    initial_contact_s: float
+    toe_off_s: float
+    side: Side
+
+
+class StepTracker:
+    """Turns anchors into steps and strides; knows the mount."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self.origin_s = 0.0
+        self.mount = Mount()
+        self.gate = RunningGate()
+        self.has_gyroscope = False
+        self.stride_samples = 0
+        self.mean_heading = 1 + 0j
+        self._standing: Still | None = None
+        self._axis = ForwardAxis(AXIS_MEMORY)
+        self._slow_axis = ForwardAxis(0.0)
+        self._side = SideVote()
+        self._anchors: deque[Anchor] = deque(maxlen=3)
+        self._made: deque[_Made] = deque()
+        self._touch: _Touch | None = None
+        self._touch_offset = 0.0
+        self._touches = 0
+        self._steps = 0
+        self._run_steps = 0
+        self._running_up: list[Array] = []
+        self._last_side_up = -1e9
+        self._typical_period = 0.0
+        self._told: set[str] = set()
+
+    # -- what the pipeline tells -------------------------------------------------
+
+    def take_still(self, still: Still) -> None:
+        """Remember the last standing still; it becomes the level when running agrees with it."""
+        self._standing = still
+
+    def touch(self, row: int, rise: float) -> Iterator[CoreOutput]:
+        """Say a contact provisionally where the runner is running."""
+        if not self.gate.open or not self._anchors:
+            return
+        since = rise - self._anchors[-1].up
+        if self._touch is not None or since < 0.6 * self._typical_period:
+            return
+        self._touches += 1
+        self._touch = _Touch(self._touches, rise, row)
+        side = self._made[-1].side.other if self._made else Side.UNKNOWN
+        contact = rise + self._touch_offset
+        yield ProvisionalContact(self._touches, self._time_s(contact), side, self._past.known_s(row))
+
+    def expire(self, row: int) -> Iterator[CoreOutput]:
+        """Close what nothing followed on: a stale touch, a run that has paused."""
+        if self._touch is not None and row - self._touch.row >= TOUCH_EXPIRES_SAMPLES:
+            yield from self._withdraw(row)
+        if self.gate.open and self._anchors and (row - self._anchors[-1].down) * GRID_PERIOD_S > LONGEST_PAUSE_S:
+            self.gate.close()
+            yield from self._stop(row)
+
+    @property
+    def next_expiry(self) -> int:
+        """The row at which `expire` has something to do, if nothing happens before."""
+        rows = []
+        if self._touch is not None:
+            rows.append(self._touch.row + TOUCH_EXPIRES_SAMPLES)
+        if self.gate.open and self._anchors:
+            rows.append(int(self._anchors[-1].down + LONGEST_PAUSE_S / GRID_PERIOD_S) + 1)
+        return min(rows, default=2**62)
+
+    def swap_sides(self) -> None:
+        """The runner says that left and right are exchanged."""
+        self._side.swapped = not self._side.swapped
+
+    def restart(self, row: int) -> Iterator[CoreOutput]:
+        """After a hole: the run is broken; side and forward must be found again, the mount stays."""
+        if self.gate.open:
+            self.gate.close()
+            yield from self._stop(row)
+        self.gate.close()
+        self._anchors.clear()
+
+    def finish(self, row: int) -> Iterator[CoreOutput]:
+        """Say what is known of the strides that will not be completed any more."""
+        yield from self._close_strides(row)
+
+    # -- one step ----------------------------------------------------------------
+
+    def decide(self, anchor: Anchor, row: int) -> Iterator[CoreOutput]:
+        """Take in a loading whose window is complete at ``row``; yield the step if it is one of running."""
+        self._anchors.append(anchor)
+        if len(self._anchors) < 2:
+            return
+        period = anchor.up - self._anchors[-2].up
+        if period * GRID_PERIOD_S > LONGEST_PAUSE_S:
+            if self.gate.open:
+                self.gate.close()
+                yield from self._stop(row)
+            while len(self._anchors) > 1:
+                self._anchors.popleft()
+            self.gate.close()
+            return
+        was_open = self.gate.open
+        running = self.gate.pass_cycle(self._cycle(anchor, period))
+        if was_open and not self.gate.open:
+            yield from self._stop(row)
+            return
+        pair_seen = len(self._anchors) == 3 and self.gate.promising
+        if not pair_seen:
+            self._run_steps = 0
+            return
+        if self._run_steps == 0:
+            self._begin()
+        self._learn(anchor, period)
+        if self.gate.open and not was_open:
+            yield Activity(self._time_s(anchor.up), ActivityState.RUNNING, self._past.known_s(row))
+        yield from self._notices(row)
+        if running:
+            yield from self._measure(anchor, period, row)
+        elif self.gate.open:
+            # a loading that does not count breaks the chain of contacts
+            yield from self._close_strides(row)
+
+    def _cycle(self, anchor: Anchor, period: float) -> Cycle:
+        before = self._anchors[-2]
+        first = int(before.down)
+        level = self._past.level.view(first, int(anchor.down) + 1)[:, 0]
+        up = int(anchor.up) + 1 - first
+        loading = level[up:]
+        impulse = float(loading.sum() - len(loading)) * GRID_PERIOD_S * STANDARD_GRAVITY_MPS2
+        return Cycle(period * GRID_PERIOD_S, impulse, float(level[:up].min()), float(loading.max()))
+
+    def _begin(self) -> None:
+        """A run seems to begin: learn forward anew, unless it is settled."""
+        self._axis = ForwardAxis(AXIS_MEMORY)
+        self._running_up.clear()
+        if self._slow_axis.steps < HEADING_STEPS:
+            self._slow_axis = ForwardAxis(0.0)
+
+    def _learn(self, anchor: Anchor, period: float) -> None:
+        """Update level, axis and heading from the last two steps."""
+        self._run_steps += 1
+        first, middle = self._anchors[0].up, self._anchors[1].up
+        rows = self._past.rows.view(int(first), int(anchor.up) + 1)
+        mean = rows[:, ROTATION].mean(axis=0)
+        self._level(unit(mean[6:9]))
+        reference = self.mount.reference
+        assert reference is not None
+        x, y, z = reference.tolist()
+        east = float(mean[0]) * x + float(mean[1]) * y + float(mean[2]) * z
+        north = float(mean[3]) * x + float(mean[4]) * y + float(mean[5]) * z
+        heading = complex(east, north)
+        self.mean_heading = heading / abs(heading) if heading else 1 + 0j
+        start = int(first)
+        positions = np.concatenate(
+            (first - start + (middle - first) * PHASE_STEPS, middle - start + period * PHASE_STEPS)
+        )
+        smooth = at_fraction(self._past.smooth.view(start, int(anchor.up) + 2), positions)
+        back = self.mean_heading.conjugate()
+        pair = compare_steps(
+            (smooth[:, 0] + 1j * smooth[:, 1]) * back, (smooth[:, 3] + 1j * smooth[:, 4]) * back, smooth[:, 2]
+        )
+        self._axis.learn(pair)
+        if self._slow_axis.steps < HEADING_STEPS:
+            self._slow_axis.learn(pair)
+            self.mount.set_heading(self._slow_axis.angle_rad)
+
+    def _level(self, running_up: Array) -> None:
+        """Choose between standing and running as the source of the vertical."""
+        mount = self.mount
+        standing = self._standing
+        if standing is not None:
+            up = unit(standing.force_g)
+            if angle_between_rad(up, running_up) < POSTURE_LIMIT_RAD:
+                self._standing = None
+                if not mount.from_standing or standing.windows >= LONG_STILL_WINDOWS:
+                    mount.set_level(up, from_standing=True)
+        if mount.up is None or (not mount.from_standing and self._run_steps in RUNNING_LEVEL_STEPS):
+            self._running_up.append(running_up)
+            mount.set_level(unit(np.sum(self._running_up, axis=0)), from_standing=False)
+        elif not mount.from_standing and self._run_steps < RUNNING_LEVEL_STEPS[-1]:
+            self._running_up.append(running_up)
+
+    def _notices(self, row: int) -> Iterator[CoreOutput]:
+        if self.mount.from_standing:
+            yield from self._tell("levelled", "Level taken from standing still.", row)
+        elif self.gate.open:
+            yield from self._tell(
+                "level_from_running", "No standing still before the run: tilt and peak drop are not known.", row
+            )
+        if not self.has_gyroscope:
+            yield from self._tell("no_gyroscope", "No gyroscope: side and pelvis angles are not known.", row)
+        elif self._slow_axis.steps == HEADING_STEPS:
+            yield from self._tell("heading_found", "Forward found from running; angles are settled.", row)
+            if self._disagrees():
+                yield from self._tell(
+                    "heading_disagrees", "The sensor seems to have turned on the belt: check how it sits.", row
+                )
+
+    def _disagrees(self) -> bool:
+        difference = math.remainder(self._axis.angle_rad - self._slow_axis.angle_rad, 2.0 * math.pi)
+        return self._slow_axis.steps >= HEADING_STEPS and abs(difference) > HEADING_LIMIT_RAD
+
+    def _tell(self, kind: str, text: str, row: int) -> Iterator[CoreOutput]:
+        if kind not in self._told:
+            self._told.add(kind)
+            known_s = self._past.known_s(row)
+            yield Notice(known_s, kind, text, known_s)
+
+    def _measure(self, anchor: Anchor, period: float, row: int) -> Iterator[CoreOutput]:
+        past = self._past
+        before = self._anchors[-2]
+        forward = cmath.exp(-1j * self._axis.angle_rad) * self.mean_heading.conjugate()
+        # one look at the smoothed signals for all that needs them: model, roll of this step
+        positions = np.concatenate((model_positions(anchor, period), anchor.up + period * ROLL_WINDOW))
+        start = int(positions[0])
+        stop = min(int(max(positions[MODEL_POINTS - 1], positions[-1])) + 2, past.smooth.end)
+        signals = at_fraction(past.smooth.view(start, stop), np.minimum(positions - start, stop - start - 1.001))
+        horizontal = (signals[:, 0] + 1j * signals[:, 1]) * forward
+        turning = (signals[:, 3] + 1j * signals[:, 4]) * forward
+        events = find_events(
+            anchor,
+            period,
+            signals[:MODEL_POINTS, 2],
+            horizontal.real[:MODEL_POINTS],
+            turning.imag[:MODEL_POINTS] if self.has_gyroscope else None,
+        )
+        contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
+        side, confidence = self._which_side(float(turning.real[MODEL_POINTS:].mean()), anchor, period)
+        filled = past.rows.view(int(before.up), int(anchor.down) + 1)[:, FILLED]
+        quality, flags = judge(
+            Evidence(
+                strangeness=events.strangeness,
+                run_steps=self._run_steps,
+                period_ratio=period / self._typical_period if self._typical_period else 1.0,
+                filled_ratio=float(filled.sum()) / len(filled),
+                axis_confidence=self._axis.sign_confidence,
+                disagrees=self._disagrees(),
+                roughness_g=self._roughness(before, anchor),
+                has_gyroscope=self.has_gyroscope,
+            )
+        )
+        self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
+        view = self._view(events.initial_contact, events.toe_off, side, forward, row)
+        self._steps += 1
+        contact_id = yield from self._settle_touch(anchor, events.initial_contact, row)
+        known_s = past.known_s(row)
+        yield Step(
+            step_index=self._steps - 1,
+            stride_index=(self._steps - 1) // 2,
+            contact_id=contact_id,
+            initial_contact_s=contact_s,
+            toe_off_s=toe_off_s,
+            side=side,
+            side_confidence=confidence,
+            metrics=measure_step(view),
+            quality=quality,
+            flags=flags,
+            reported_at_s=known_s,
+        )
+        self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side))
+        if len(self._made) == 3:
+            yield self._complete(row)
+
+    def _roughness(self, before: Anchor, anchor: Anchor) -> float:
+        """Return how much of the vertical force the smoothing took away, RMS in g: wobble and noise."""
+        low, high = int(before.up), int(anchor.down) + 1
+        rest = self._past.rows.view(low, high)[:, 11] - self._past.smooth.view(low, high)[:, 2]
+        return math.sqrt(float(rest @ rest) / len(rest))
+
+    def _which_side(self, roll_radps: float, anchor: Anchor, period: float) -> tuple[Side, float]:
+        if not self.has_gyroscope:
+            return Side.UNKNOWN, 0.0
+        lock, confidence = self._side.vote(roll_radps, round((anchor.up - self._last_side_up) / period))
+        self._last_side_up = anchor.up
+        if lock == 0.0:
+            return Side.UNKNOWN, 0.0
+        return (Side.RIGHT if (lock > 0.0) != self._side.swapped else Side.LEFT), confidence
+
+    def _view(self, contact: float, toe_off: float, side: Side, forward: complex, row: int) -> StepView:
+        past = self._past
+        # the stride before gives the mean that a steady runner's fore-aft force must have: none
+        start = max(int(contact), past.rows.start)
+        stop = min(int(toe_off) + 1, row)
+        stance = past.rows.view(start, stop)
+        turn = forward
+        fore_aft = stance[:, 9] * turn.real - stance[:, 10] * turn.imag
+        first = int(self._anchors[0].up)
+        cycle = past.rows.view(first, int(self._anchors[2].up)).mean(axis=0)
+        steady = float(cycle[9]) * turn.real - float(cycle[10]) * turn.imag
+        obliquity = stance_obliquity(past.rows.view(start, stop + 1), start, contact, toe_off, self.mount)
+        previous_s = self._made[-1].initial_contact_s if self._made else math.nan
+        return StepView(
+            initial_contact_s=self._time_s(contact),
+            toe_off_s=self._time_s(toe_off),
+            previous_contact_s=previous_s,
+            side=side,
+            from_standing=self.mount.from_standing,
+            obliquity_rad=obliquity if self.has_gyroscope else obliquity[:0],
+            forward_mps2=(fore_aft - steady) * STANDARD_GRAVITY_MPS2,
+        )
+
+    # -- contacts said before ------------------------------------------------------
+
+    def _settle_touch(self, anchor: Anchor, contact: float, row: int) -> Iterator[CoreOutput]:
+        """Confirm or withdraw the touch that is open; return the id confirmed."""
+        touch = self._touch
+        if touch is None:
+            return None
+        if abs(touch.rise - anchor.up) > TOUCH_MATCH_SAMPLES:
+            if touch.rise < anchor.up:
+                yield from self._withdraw(row)
+            return None
+        self._touch = None
+        share = 0.2 if self._touch_offset else 1.0
+        self._touch_offset += share * (contact - touch.rise - self._touch_offset)
+        return touch.contact_id
+
+    def _withdraw(self, row: int) -> Iterator[CoreOutput]:
+        assert self._touch is not None
+        yield ContactWithdrawn(self._touch.contact_id, self._past.known_s(row))
+        self._touch = None
+
+    # -- strides -------------------------------------------------------------------
+
+    def _complete(self, row: int) -> Stride:
+        first, middle, last = self._made
+        self._made.popleft()
+        self.stride_samples = round(last.initial_contact - first.initial_contact)
+        start = int(first.initial_contact)
+        view = view_stride(
+            self._past.rows.view(start, int(last.initial_contact) + 2),
+            start,
+            (first.initial_contact, middle.initial_contact, last.initial_contact),
+            (first.initial_contact_s, middle.initial_contact_s, last.initial_contact_s),
+            first.toe_off_s,
+            self.mount,
+        )
+        return self._stride(first, measure_stride(view), row)
+
+    def _stride(self, made: _Made, metrics: dict[str, float], row: int) -> Stride:
+        return Stride(
+            made.step_index,
+            made.step_index // 2,
+            made.initial_contact_s,
+            made.side,
+            metrics,
+            self._past.known_s(row),
+        )
+
+    def _close_strides(self, row: int) -> Iterator[CoreOutput]:
+        """Say step and flight time where only the next contact is known."""
+        while len(self._made) > 1:
+            made = self._made.popleft()
+            known = dict.fromkeys((m.name for m in STRIDE_METRICS), math.nan)
+            known["step_time_s"] = self._made[0].initial_contact_s - made.initial_contact_s
+            known["flight_time_s"] = self._made[0].initial_contact_s - made.toe_off_s
+            yield self._stride(made, known, row)
+        self._made.clear()
+
+    def _stop(self, row: int) -> Iterator[CoreOutput]:
+        """The runner stopped running."""
+        if self._touch is not None:
+            yield from self._withdraw(row)
+        yield from self._close_strides(row)
+        known_s = self._past.known_s(row)
+        yield Activity(known_s, ActivityState.OTHER, known_s)
+        self._run_steps = 0
+        self._typical_period = 0.0
+        self.stride_samples = 0
+        self._side.restart()
+
+    def _time_s(self, index: float) -> float:
+        return self.origin_s + index * GRID_PERIOD_S
