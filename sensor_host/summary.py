@@ -67,6 +67,7 @@ class Tally:
     links: dict[str, LinkHealth] = field(default_factory=dict[str, LinkHealth])
     sinks: dict[str, SinkState] = field(default_factory=dict[str, SinkState])
     warnings: list[str] = field(default_factory=list[str])
+    failures: list[Exception] = field(default_factory=list[Exception])
     first_s: float = math.nan
     last_s: float = math.nan
     _state: ActivityState | None = None

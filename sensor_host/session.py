@@ -1,0 +1,276 @@
+"""A session: one runner, one run, from arrivals to everything that is said.
+
+The path of an arrival: source -> recorder -> the sensor's chain -> pipeline -> sinks, by direct
+calls in the order of arrival. Only the outboxes in front of the sinks are queues.
+
+1. What arrives is handed to the recorder before anything else looks at it.
+2. A sink that fails is taken out and said to the others; the run goes on. A recorder that fails
+   ends the run; what it had written stays.
+3. Nothing here reads a clock but `inject` in a live run. Link health goes by the receipt times:
+   a replay says what the live run said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from pelvis.data import Command, CoreInput, Gap, HeartRate, Marker, Motion, Samples, Speed
+from pelvis.pipeline import Pipeline, Settings
+from sensor_host.chain import SensorChain
+from sensor_host.errors import HipdriveError
+from sensor_host.ports import (
+    Arrival,
+    Injected,
+    LinkState,
+    Mode,
+    Notification,
+    Role,
+    Said,
+    SensorInfo,
+    SessionInfo,
+    SessionState,
+    Sink,
+    SinkState,
+    Source,
+    TimedBlock,
+)
+from sensor_host.summary import Tally
+
+# how often a link's figures are said
+HEALTH_PERIOD_S = 1.0
+# 10 s: the longest cue is spoken, a slow disk has written; what has not finished by then hangs
+CLOSING_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """Keeps arrivals. Like a sink, but what leaves its ``run`` as an exception ends the session."""
+
+    def put(self, arrival: Arrival) -> None: ...
+
+    async def room(self) -> None: ...
+
+    async def run(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Chains:
+    """The chains of a session's sensors: arrivals in, core inputs out, in the order of arrival."""
+
+    def __init__(self, sensors: Sequence[SensorInfo]) -> None:
+        self.by_role: dict[str, SensorChain] = {}
+        pelvis = next((sensor for sensor in sensors if sensor.role == Role.PELVIS), None)
+        session_time = None
+        if pelvis is not None:
+            self.by_role[pelvis.role] = SensorChain(pelvis)
+            session_time = self.by_role[pelvis.role].session_from_host
+        for sensor in sensors:
+            if sensor is not pelvis:
+                self.by_role[sensor.role] = SensorChain(sensor, session_time)
+
+    def take(self, arrival: Arrival) -> list[CoreInput]:
+        """Return what an arrival says to the core."""
+        if isinstance(arrival, Injected):
+            return [arrival.item]
+        chain = self.by_role.get(arrival.role)
+        if chain is None:
+            return []
+        if isinstance(arrival, Notification):
+            return chain.feed((arrival,))
+        if isinstance(arrival, TimedBlock):
+            return chain.feed_block(arrival)
+        chain.take_link(arrival)
+        return []
+
+    def session_from_host(self, t_host_s: float) -> float:
+        """Return the session time of a moment of the host's clock; 0 before the first sample."""
+        chain = self.by_role.get(Role.PELVIS) or next(iter(self.by_role.values()), None)
+        return chain.session_from_host(t_host_s) if chain is not None else 0.0
+
+
+class Session:
+    """Runs one session until its source is exhausted or `stop` is called.
+
+    Parameters
+    ----------
+    info
+        What identifies it.
+    source
+        Where arrivals come from; opened by the caller, who also closes it.
+    settings
+        What the core is told.
+    recorder
+        Keeps the arrivals; None: nothing is recorded.
+    """
+
+    def __init__(self, info: SessionInfo, source: Source, settings: Settings, recorder: Recorder | None = None) -> None:
+        self.info = info
+        self.tally = Tally()
+        self._source = source
+        self._recorder = recorder
+        self._pipeline = Pipeline(settings)
+        self._chains = Chains(info.sensors)
+        self._sinks: list[Sink] = []
+        self._motion_sinks: list[Sink] = []
+        self._reader: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._failure: HipdriveError | None = None
+        self._last_host_s = 0.0
+        self._next_health_s = 0.0
+
+    def add(self, sink: Sink, *, motion: bool = False) -> None:
+        """Let ``sink`` hear the session, `Motion` included if ``motion``. Before `run`."""
+        self._sinks.append(sink)
+        if motion:
+            self._motion_sinks.append(sink)
+
+    def inject(self, item: Marker | Command | Speed | HeartRate) -> None:
+        """Take a core input that no sensor gave: it is recorded, fed to the core and said like any other.
+
+        To be called in the session's event loop, from a task, never from within a sink's ``put``.
+        """
+        live = self.info.mode is Mode.LIVE
+        self._take(Injected(item, time.monotonic() if live else self._last_host_s))
+
+    def stop(self) -> None:
+        """End the run as if the source were exhausted; what was said and recorded so far is completed."""
+        self._stopped = True
+        if self._reader is not None:
+            self._reader.cancel()
+
+    def report(self, state: SinkState) -> None:
+        """Say how a sink stands."""
+        self._say(state)
+
+    # ------------------------------------------------------------ the run
+
+    async def run(self) -> Tally:
+        """Run to the end.
+
+        Returns
+        -------
+        Tally
+            Everything that was said, counted.
+
+        Raises
+        ------
+        OutputError
+            When the recorder failed; the session was ended in order before.
+        """
+        async with asyncio.TaskGroup() as group:
+            workers = [group.create_task(self._work(sink), name=sink.name) for sink in self._sinks]
+            recording = group.create_task(self._record(), name="recorder")
+            self._say(SessionState("online"))
+            self._reader = group.create_task(self._read(), name="source")
+            if self._stopped:
+                self._reader.cancel()
+            await asyncio.wait([self._reader])
+            self._finish()
+            await self._close([recording, *workers])
+        if self._failure is not None:
+            raise self._failure
+        return self.tally
+
+    async def _read(self) -> None:
+        try:
+            async for arrival in self._source:
+                if self._recorder is not None:
+                    await self._recorder.room()
+                for sink in tuple(self._sinks):
+                    await sink.room()
+                self._take(arrival)
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+        except HipdriveError as error:
+            # the source cannot go on; what came so far is kept, then the error is told
+            self._failure = error
+
+    def _take(self, arrival: Arrival) -> None:
+        if self._recorder is not None:
+            self._recorder.put(arrival)
+        for item in self._chains.take(arrival):
+            self._feed(item)
+        self._last_host_s = arrival.t_host_s
+        if isinstance(arrival, LinkState) or arrival.t_host_s >= self._next_health_s:
+            self._say_health(arrival.t_host_s)
+
+    def _feed(self, item: CoreInput) -> None:
+        if isinstance(item, Samples) and len(item.t_s):
+            self.tally.at(float(item.t_s[0]))
+            self.tally.at(float(item.t_s[-1]))
+        elif isinstance(item, Gap | Marker | HeartRate | Speed):
+            self._say(item)
+        for said in self._pipeline.feed(item):
+            self._say(said)
+
+    def _say(self, said: Said) -> None:
+        if isinstance(said, Motion):
+            for sink in self._motion_sinks:
+                sink.put(said)
+            return
+        self.tally.take(said)
+        for sink in self._sinks:
+            sink.put(said)
+
+    def _say_health(self, t_host_s: float) -> None:
+        self._next_health_s = t_host_s + HEALTH_PERIOD_S
+        t_s = self._chains.session_from_host(t_host_s)
+        for chain in self._chains.by_role.values():
+            self._say(chain.health(t_s))
+
+    def _finish(self) -> None:
+        for said in self._pipeline.finish():
+            self._say(said)
+        for chain in self._chains.by_role.values():
+            self._say(chain.health(self.tally.last_s))
+        self.tally.finish()
+        self._say(SessionState("offline"))
+
+    # ------------------------------------------------------------ sinks
+
+    async def _work(self, sink: Sink) -> None:
+        try:
+            await sink.run()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not reach the run
+            self._drop(sink, error)
+        finally:
+            # whoever waits for room in an outbox that nobody empties any more goes on
+            sink.close()
+
+    def _drop(self, sink: Sink, error: Exception) -> None:
+        if isinstance(error, HipdriveError):
+            detail = str(error)
+        else:
+            detail = f"{type(error).__name__}: {error}"
+            _log.error("the sink %s failed", sink.name, exc_info=error)
+        self._sinks = [other for other in self._sinks if other is not sink]
+        self._motion_sinks = [other for other in self._motion_sinks if other is not sink]
+        self.tally.failures.append(error)
+        self._say(SinkState(sink.name, "failed", detail))
+
+    async def _record(self) -> None:
+        if self._recorder is None:
+            return
+        try:
+            await self._recorder.run()
+        except HipdriveError as error:
+            self._failure = error
+            self._recorder.close()
+            self.stop()
+
+    async def _close(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+        for sink in self._sinks:
+            sink.close()
+        _, hanging = await asyncio.wait(workers, timeout=CLOSING_S)
+        for worker in hanging:
+            self.tally.warnings.append(f"{worker.get_name()} did not finish within {CLOSING_S:g} s and was ended")
+            worker.cancel()
