@@ -69,6 +69,7 @@ class SoundConfig(Section, frozen=True):
     volume: Annotated[float, Meta(ge=0, le=1)] = 0.6
     voice: str = "en"
     device: str = ""
+    ticks: bool = False
 
 
 class ConsoleConfig(Section, frozen=True):
