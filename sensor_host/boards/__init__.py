@@ -1,1 +1,9 @@
-"""Boards: one file per board, and the table of them."""
+"""Boards: one file per board, and the table of them. A new board is one file and its line here."""
+
+from __future__ import annotations
+
+from sensor_host.boards.board import Board
+from sensor_host.boards.heart_rate import HEART_RATE
+from sensor_host.boards.rimu import RIMU
+
+BOARDS: dict[str, Board] = {board.key: board for board in (RIMU, HEART_RATE)}

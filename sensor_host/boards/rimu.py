@@ -1,0 +1,370 @@
+"""RIMU v1, the project's own profile: decoder and encoder. Byte by byte in hardware/rimu-v1.md.
+
+How it works
+------------
+1. A data notification is an 8-byte header and n samples of 12 bytes; n follows from the length.
+2. An info record describes the stream: scales, ranges, rate. The host reads it once and hands it on as a notification
+   of its own before the first data, so that a recording describes itself. What follows is read by it.
+3. Anything else is a `DecodeError` with a kind: truncated, foreign or version. It is counted and the stream goes on.
+4. Decoding works on many notifications at once and element by element: how they are grouped changes no bit.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import radians
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pelvis.data import STANDARD_GRAVITY_MPS2, Array
+from sensor_host.boards.board import Board, EncodedPacket, Gatt, Motion, Packets
+from sensor_host.errors import DecodeError
+
+Integers: TypeAlias = NDArray[np.int64]
+
+DATA_TYPE: Final = 0x10  # profile version 1, int16 acceleration and angular rate
+INFO_TYPE: Final = 0x1F  # profile version 1, info record
+
+OVERRUN, ACC_CLIP, GYR_CLIP, FIRST_PACKET = 0x01, 0x02, 0x04, 0x08
+
+HEADER_BYTES: Final = 8
+SAMPLE_BYTES: Final = 12
+INFO_BYTES: Final = 20
+INDEX_WRAP: Final = 1 << 16
+DEVICE_WRAP_US: Final = 1 << 32
+RAW_LIMIT: Final = 32767
+
+# 3 bytes of every notification are the ATT protocol's: opcode and handle
+_ATT_BYTES: Final = 3
+
+_INFO = struct.Struct("<BBHIIBBHBBBB")
+_HEADER_DTYPE = np.dtype([("type", "u1"), ("flags", "u1"), ("index", "<u2"), ("device_us", "<u4")])
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a device says of itself. Scales are whole nano-units per least significant bit, so that they stay exact."""
+
+    rate_hz: float = 208.0
+    acc_scale_ng: int = 488_000  # 0.488 mg: LSM6DS3TR-C at +-16 g
+    gyr_scale_ndps: int = 70_000_000  # 70 mdps: LSM6DS3TR-C at +-2000 dps
+    acc_range_g: int = 16
+    gyr_range_dps: int = 2000
+    samples_per_packet: int = 8
+    firmware: tuple[int, int] = (1, 0)
+    chip: int = 0x6A  # WHO_AM_I of the LSM6DS3TR-C
+    stream: int = 0
+
+    @property
+    def acc_scale_mps2(self) -> float:
+        return self.acc_scale_ng * 1e-9 * STANDARD_GRAVITY_MPS2
+
+    @property
+    def gyr_scale_radps(self) -> float:
+        return radians(self.gyr_scale_ndps * 1e-9)
+
+
+def encode_info(info: Info) -> bytes:
+    """Return the 20 bytes of the info record."""
+    return _INFO.pack(
+        INFO_TYPE,
+        0,
+        round(info.rate_hz * 10),
+        info.acc_scale_ng,
+        info.gyr_scale_ndps,
+        info.acc_range_g,
+        info.samples_per_packet,
+        info.gyr_range_dps,
+        *info.firmware,
+        info.chip,
+        info.stream,
+    )
+
+
+def decode_info(data: bytes) -> Info:
+    """Read an info record. Bytes behind the twentieth belong to later versions and are passed over.
+
+    Raises
+    ------
+    DecodeError
+        When it is none, too short, or says what cannot be.
+    """
+    if not data or data[0] != INFO_TYPE:
+        raise DecodeError("no info record", kind="foreign")
+    if len(data) < INFO_BYTES:
+        raise DecodeError(f"an info record of {len(data)} bytes, {INFO_BYTES} expected", kind="truncated")
+    _, _, rate, acc_scale, gyr_scale, acc_range, per_packet, gyr_range, major, minor, chip, stream = _INFO.unpack_from(
+        data
+    )
+    if not (rate and acc_scale and gyr_scale):
+        raise DecodeError("an info record without rate or scale", kind="foreign")
+    return Info(
+        rate / 10.0, acc_scale, gyr_scale, acc_range, gyr_range, per_packet, (major, minor), chip, stream & 0x0F
+    )
+
+
+def is_info(data: bytes) -> bool:
+    """Tell an info record from everything else."""
+    return len(data) >= INFO_BYTES and data[0] == INFO_TYPE
+
+
+def device_time_us(data: bytes) -> int | None:
+    """Return the device's clock at the first sample of a data packet, None for anything else."""
+    if len(data) < HEADER_BYTES or data[0] != DATA_TYPE:
+        return None
+    return int.from_bytes(data[4:8], "little")
+
+
+# ---------------------------------------------------------------- decoder
+
+
+class RimuDecoder:
+    """Turns notifications into packets, by the last info record that was among them."""
+
+    def __init__(self, info: Info | None = None) -> None:
+        self._info = info or Info()
+
+    @property
+    def info(self) -> Info:
+        return self._info
+
+    def decode(self, notifications: Sequence[bytes]) -> Packets:
+        """Decode notifications in the order they came; never raises for what is in them."""
+        lengths = np.fromiter(map(len, notifications), np.int64, len(notifications))
+        kinds = np.fromiter((data[0] if data else -1 for data in notifications), np.int64, len(notifications))
+        good = (kinds == DATA_TYPE) & (lengths > HEADER_BYTES) & ((lengths - HEADER_BYTES) % SAMPLE_BYTES == 0)
+        position = np.flatnonzero(good)
+        everything = len(position) == len(notifications)
+        if not everything:
+            kept = [notifications[i] for i in position.tolist()]
+            header, raw, samples = _unpack(kept, lengths[position])
+        else:
+            header, raw, samples = _unpack(notifications, lengths)
+        bad: list[tuple[int, DecodeError]] = []
+        acc_scale = np.full((1, 1), self._info.acc_scale_mps2)
+        gyr_scale = np.full((1, 1), self._info.gyr_scale_radps)
+        rates: list[tuple[int, float]] = []
+        if not everything:
+            # where the info changes, the scales change with it: one pair of scales per stretch between info records
+            starts = [0]
+            infos = [self._info]
+            for i in np.flatnonzero(~good).tolist():
+                try:
+                    self._info = _read_odd(notifications[i])
+                except DecodeError as error:
+                    bad.append((i, error))
+                    continue
+                row = int(np.searchsorted(position, i))
+                starts.append(int(samples[:row].sum()))
+                infos.append(self._info)
+                rates.append((row, self._info.rate_hz))
+            if rates:
+                stretch = np.diff(np.array([*starts, len(raw)]))
+                acc_scale = np.repeat(np.array([info.acc_scale_mps2 for info in infos]), stretch)[:, None]
+                gyr_scale = np.repeat(np.array([info.gyr_scale_radps for info in infos]), stretch)[:, None]
+        flags = header["flags"].astype(np.int64)
+        # int16 is widened before it is scaled: int16 times int16 would overflow in silence
+        wide = raw.astype(np.float64)
+        clipped = (flags & (ACC_CLIP | GYR_CLIP)) != 0
+        return Packets(
+            position=position,
+            stream=flags >> 4,
+            index=header["index"].astype(np.int64),
+            device_us=header["device_us"].astype(np.int64),
+            samples=samples,
+            overrun=(flags & OVERRUN) != 0,
+            clipped=clipped | _saturated(raw, samples),
+            acc_mps2=wide[:, 0:3] * acc_scale,
+            gyr_radps=wide[:, 3:6] * gyr_scale,
+            bad=tuple(bad),
+            rates=tuple(rates),
+        )
+
+
+def _unpack(notifications: Sequence[bytes], lengths: Integers) -> tuple[NDArray[np.void], NDArray[np.int16], Integers]:
+    """Return headers (p,), raw samples (n, 6) and samples per packet (p,) of well-formed data packets."""
+    samples = (lengths - HEADER_BYTES) // SAMPLE_BYTES
+    count = len(notifications)
+    if count and (lengths == lengths[0]).all():
+        packets = np.frombuffer(b"".join(notifications), np.uint8).reshape(count, -1)
+        header = np.ascontiguousarray(packets[:, :HEADER_BYTES]).view(_HEADER_DTYPE)[:, 0]
+        raw = np.ascontiguousarray(packets[:, HEADER_BYTES:]).view("<i2").reshape(-1, 6)
+        return header, raw, samples
+    header = np.zeros(count, _HEADER_DTYPE)
+    raw = np.empty((int(samples.sum()), 6), "<i2")
+    starts = np.cumsum(samples) - samples
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        part_header, part_raw, _ = _unpack([notifications[i] for i in rows.tolist()], lengths[rows])
+        header[rows] = part_header
+        n = (length - HEADER_BYTES) // SAMPLE_BYTES
+        target: Integers = starts[rows][:, None] + np.arange(n, dtype=np.int64)
+        raw[target.reshape(-1)] = part_raw
+    return header, raw, samples
+
+
+def _read_odd(data: bytes) -> Info:
+    """Read what is no data packet: an info record, or say what is wrong with it."""
+    if not data:
+        raise DecodeError("an empty notification", kind="truncated")
+    if data[0] == INFO_TYPE:
+        return decode_info(data)
+    if data[0] == DATA_TYPE:
+        raise DecodeError(f"a data packet of {len(data)} bytes ends inside a sample", kind="truncated")
+    if data[0] & 0x0F in (DATA_TYPE & 0x0F, INFO_TYPE & 0x0F) and data[0] >> 4 > DATA_TYPE >> 4:
+        raise DecodeError(f"profile version {data[0] >> 4}; update hipdrive", kind="version")
+    raise DecodeError(f"a notification that starts with 0x{data[0]:02x} is not RIMU", kind="foreign")
+
+
+def _saturated(raw: NDArray[np.int16], samples: Integers) -> NDArray[np.bool_]:
+    """Return which packets hold a raw value at either end of int16, whatever their flags say."""
+    ends = (raw >= RAW_LIMIT) | (raw <= -RAW_LIMIT)
+    if not ends.any():
+        return np.zeros(len(samples), np.bool_)
+    packet = np.repeat(np.arange(len(samples)), samples)
+    result = np.zeros(len(samples), np.bool_)
+    result[packet[ends.any(axis=1)]] = True
+    return result
+
+
+# ---------------------------------------------------------------- encoder
+
+
+def samples_at_mtu(mtu: int) -> int:
+    """Return how many samples fit into one notification; 23 gives 1, 247 gives 19."""
+    return (mtu - _ATT_BYTES - HEADER_BYTES) // SAMPLE_BYTES
+
+
+def quantise(values: Array, scale: float) -> tuple[NDArray[np.int16], bool]:
+    """Return the nearest raw counts, held at the ends of int16, and whether any was held.
+
+    A value that is not a number cannot be measured; it becomes 0.
+    """
+    counts = np.nan_to_num(np.rint(values / scale), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    held = np.clip(counts, -RAW_LIMIT - 1, RAW_LIMIT)
+    return held.astype(np.int16), bool((np.abs(counts) >= RAW_LIMIT).any())
+
+
+def encode_packet(raw: NDArray[np.int16], *, index: int, device_us: int, flags: int = 0, stream: int = 0) -> bytes:
+    """Return one data notification; ``raw`` (n, 6) counts, ``index`` and ``device_us`` wrap as on the device."""
+    head = struct.pack("<BBHI", DATA_TYPE, flags | (stream & 0x0F) << 4, index % INDEX_WRAP, device_us % DEVICE_WRAP_US)
+    return head + raw.astype("<i2").tobytes()
+
+
+class RimuEncoder:
+    """The device's side of the profile: quantises, counts, stamps and packs a stream of samples.
+
+    Parameters
+    ----------
+    info
+        Scales, rate and samples per packet of the device that is played.
+    stream
+        How often the device was started before, modulo 16.
+    boot_us
+        What the device's clock shows at time 0 of the samples.
+    first_index
+        Counter of the first sample; 0 on a device, anything in a test of the wrap.
+    """
+
+    def __init__(
+        self, info: Info | None = None, *, stream: int = 0, boot_us: int = 1_000_000, first_index: int = 0
+    ) -> None:
+        self._info = info or Info()
+        self._stream = stream
+        self._boot_us = boot_us
+        self._index = first_index
+        self._first = True
+        self._t_s: Array = np.empty(0)
+        self._acc: Array = np.empty((0, 3))
+        self._gyr: Array = np.empty((0, 3))
+
+    def opening(self) -> bytes:
+        """Return the info record."""
+        return encode_info(self._info)
+
+    def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
+        """Take samples and return the packets that became full.
+
+        Parameters
+        ----------
+        t_s
+            (n,) the device's time of each sample.
+        acc_mps2, gyr_radps
+            (n, 3) in the sensor frame.
+        """
+        self._t_s = np.concatenate([self._t_s, t_s])
+        self._acc = np.concatenate([self._acc, acc_mps2])
+        self._gyr = np.concatenate([self._gyr, gyr_radps])
+        size = self._info.samples_per_packet
+        full = len(self._t_s) // size * size
+        packets = [self._pack(start, start + size) for start in range(0, full, size)]
+        self._t_s, self._acc, self._gyr = self._t_s[full:], self._acc[full:], self._gyr[full:]
+        return packets
+
+    def flush(self) -> list[EncodedPacket]:
+        """Return what is left as a last, shorter packet."""
+        packets = [self._pack(0, len(self._t_s))] if len(self._t_s) else []
+        self._t_s, self._acc, self._gyr = self._t_s[:0], self._acc[:0], self._gyr[:0]
+        return packets
+
+    def _pack(self, start: int, end: int) -> EncodedPacket:
+        acc, acc_clipped = quantise(self._acc[start:end], self._info.acc_scale_mps2)
+        gyr, gyr_clipped = quantise(self._gyr[start:end], self._info.gyr_scale_radps)
+        t_first_s = float(self._t_s[start])
+        flags = (
+            (ACC_CLIP if acc_clipped else 0) | (GYR_CLIP if gyr_clipped else 0) | (FIRST_PACKET if self._first else 0)
+        )
+        data = encode_packet(
+            np.hstack([acc, gyr]),
+            index=self._index,
+            device_us=self._boot_us + round(t_first_s * 1e6),
+            flags=flags,
+            stream=self._stream,
+        )
+        self._first = False
+        self._index += end - start
+        return EncodedPacket(data, t_first_s, float(self._t_s[end - 1]))
+
+
+# ---------------------------------------------------------------- the board
+
+_BASE = "2834{:04x}-4db0-4b10-a76c-1ec017a824ae"
+
+START, STOP, IDENTIFY = 0x01, 0x02, 0x03
+
+
+def start_command(samples_per_packet: int = 0, rate_hz: float = 0.0) -> bytes:
+    """Return the write that starts the stream; 0 leaves the choice to the device."""
+    return struct.pack("<BBH", START, samples_per_packet, round(rate_hz * 10))
+
+
+RIMU = Board(
+    key="rimu",
+    title="RIMU v1 (Seeed XIAO nRF52840 Sense with the project's firmware)",
+    kind="motion",
+    name_prefix="RIMU",
+    gatt=Gatt(
+        service_uuid=_BASE.format(1),
+        notify_uuid=_BASE.format(2),
+        control_uuid=_BASE.format(3),
+        info_uuid=_BASE.format(4),
+        start=start_command(),
+        stop=bytes([STOP]),
+    ),
+    motion=Motion(
+        rate_hz=Info().rate_hz,
+        acc_range_mps2=Info().acc_range_g * STANDARD_GRAVITY_MPS2,
+        gyr_range_radps=radians(Info().gyr_range_dps),
+        samples_per_notification=Info().samples_per_packet,
+        index_wrap=INDEX_WRAP,
+        device_wrap_us=DEVICE_WRAP_US,
+        new_decoder=RimuDecoder,
+        new_encoder=RimuEncoder,
+        is_opening=is_info,
+        device_time_us=device_time_us,
+    ),
+)
