@@ -1,0 +1,95 @@
+"""What passes through the player's pipes: orders in, reports out, one JSON object per line.
+
+Times are the machine's monotonic clock (`time.monotonic`), which all its processes share.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+SoundName: TypeAlias = Literal["tick", "chime", "cue"]
+
+
+class Setup(msgspec.Struct, frozen=True, tag="setup", omit_defaults=True):
+    """The first order: how loud (0 to 1), which voice and device (empty: the system's), what to render ahead."""
+
+    volume: float
+    voice: str = "en"
+    device: str = ""
+    phrases: tuple[str, ...] = ()
+
+
+class Play(msgspec.Struct, frozen=True, tag="play", omit_defaults=True):
+    """Play a sound unless ``deadline_host_s`` has passed; a cue is an earcon and then its ``words``.
+
+    ``pan`` is -1 for the left ear to 1 for the right. Cues follow one another, the higher ``priority`` first; ticks
+    and chimes sound at once, over whatever is playing. ``order_id`` comes back in the report.
+    """
+
+    sound: SoundName
+    deadline_host_s: float
+    words: str = ""
+    pan: float = 0.0
+    priority: int = 0
+    order_id: int = 0
+
+
+Order: TypeAlias = Setup | Play
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """Sound can be heard: through which program and device, and who speaks (empty: tones stand for words)."""
+
+    output: str
+    device: str
+    voice: str
+    advice: str = ""
+
+
+class Silent(msgspec.Struct, frozen=True, tag="silent"):
+    """Nothing can be heard, why, and what to do about it. Said once until it changes."""
+
+    reason: str
+    advice: str
+
+
+class Played(msgspec.Struct, frozen=True, tag="played"):
+    """An order's sound was started; ``spoken`` is False where tones stood for the words."""
+
+    order_id: int
+    sound: SoundName
+    started_host_s: float
+    duration_s: float
+    spoken: bool = False
+
+
+class Dropped(msgspec.Struct, frozen=True, tag="dropped"):
+    """An order was not played: ``reason`` is stale or silent."""
+
+    order_id: int
+    sound: SoundName
+    reason: Literal["stale", "silent"]
+
+
+Report: TypeAlias = Ready | Silent | Played | Dropped
+
+_order_decoder: msgspec.json.Decoder[Order] = msgspec.json.Decoder(Order)
+_report_decoder: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
+_encoder = msgspec.json.Encoder()
+
+
+def write_line(message: Order | Report) -> bytes:
+    """Encode one message as a line."""
+    return _encoder.encode(message) + b"\n"
+
+
+def read_order(line: bytes) -> Order:
+    """Decode one order; raises `msgspec.DecodeError` for anything else."""
+    return _order_decoder.decode(line)
+
+
+def read_report(line: bytes) -> Report:
+    """Decode one report; raises `msgspec.DecodeError` for anything else."""
+    return _report_decoder.decode(line)

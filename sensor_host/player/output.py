@@ -1,0 +1,294 @@
+"""Where sound goes: the first way out of this machine that works.
+
+1. PortAudio through the package sounddevice: one open stream into which everything is mixed (16-20 ms to the ear).
+2. pacat, PulseAudio's and PipeWire's own program: one process per sound.
+3. aplay, ALSA's own program: the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from sensor_host.player.children import NO_WINDOW, ask
+from sensor_host.player.tones import RATE_HZ, Sound
+
+# 2 s: asking a sound server that answers takes 10 ms; one that hangs must not hold the player up
+PROBE_TIMEOUT_S = 2.0
+
+# 20 ms: what a server is asked to hold back; less crackles on a busy machine
+LATENCY_MS = 20
+
+# 5 s: a running stream costs 4 % of a core, starting one 1 ms; ticks keep it running, cues wake it
+REST_AFTER_S = 5.0
+
+
+class NoOutputError(Exception):
+    """Nothing here can play; ``advice`` says what to do about it."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.advice = advice
+
+
+class Output(Protocol):
+    """A way out. ``play`` returns at once; ``alive`` is False once what was opened is gone."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def play(self, stereo: Sound) -> None: ...
+
+    def alive(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Mixer:
+    """Adds up what sounds at the same time. Any thread may ``add``; one thread, the sound card's, calls ``fill``."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._arrived: list[Sound] = []
+        self._sounding: list[tuple[Sound, int]] = []
+        self._silent_frames = 0
+        self._resting = True
+        self._ending = False
+
+    def add(self, stereo: Sound) -> bool:
+        """Take a sound; return True where the stream rests and must be started."""
+        with self._lock:
+            self._arrived.append(stereo)
+            woken, self._resting = self._resting, False
+        return woken
+
+    def end(self) -> None:
+        """Fade out within the next block and stay silent."""
+        self._ending = True
+
+    @property
+    def resting(self) -> bool:
+        return self._resting
+
+    def fill(self, block: Sound) -> bool:
+        """Write the next ``len(block)`` frames into ``block`` (n, 2); return False to let the stream rest."""
+        block.fill(0)
+        with self._lock:
+            self._sounding += [(sound, 0) for sound in self._arrived]
+            self._arrived.clear()
+            self._silent_frames = 0 if self._sounding else self._silent_frames + len(block)
+            if self._silent_frames > REST_AFTER_S * RATE_HZ:
+                self._silent_frames = 0
+                self._resting = True
+                return False
+        left: list[tuple[Sound, int]] = []
+        for sound, position in self._sounding:
+            part = sound[position : position + len(block)]
+            block[: len(part)] += part
+            if position + len(part) < len(sound):
+                left.append((sound, position + len(part)))
+        self._sounding = left
+        np.clip(block, -1.0, 1.0, out=block)
+        if self._ending:
+            block *= np.linspace(1.0, 0.0, len(block), dtype=np.float32)[:, np.newaxis]
+            self._sounding = []
+        return True
+
+
+class DeviceOutput:
+    """A PortAudio stream that runs while there is something to hear. ``stream`` calls ``mixer.fill``."""
+
+    def __init__(self, stream: Any, mixer: Mixer, device: str, error: type[Exception]) -> None:
+        self._stream = stream
+        self._mixer = mixer
+        self._error = error
+        self._failed = False
+        self.name = "PortAudio"
+        self.device = device
+
+    def play(self, stereo: Sound) -> None:
+        if self._mixer.add(stereo):
+            try:
+                self._stream.stop()
+                self._stream.start()
+            except self._error:
+                self._failed = True
+
+    def alive(self) -> bool:
+        return not self._failed and (self._mixer.resting or bool(self._stream.active))
+
+    def close(self) -> None:
+        self._mixer.end()
+        self._stream.close()
+
+
+class ProgramOutput:
+    """A program that is given raw samples, started anew for every sound."""
+
+    def __init__(self, command: Sequence[str], name: str, device: str) -> None:
+        self._command = list(command)
+        self._failed = False
+        self._running: list[subprocess.Popen[bytes]] = []
+        self.name = name
+        self.device = device
+
+    def play(self, stereo: Sound) -> None:
+        pcm = (np.clip(stereo, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+        self._running = [child for child in self._running if child.poll() is None]
+        try:
+            child = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                creationflags=NO_WINDOW,
+            )
+        except OSError:
+            self._failed = True
+            return
+        self._running.append(child)
+        # A program reads no faster than it plays: a thread of its own waits for it.
+        threading.Thread(target=self._hand_over, args=(child, pcm), daemon=True).start()
+
+    def _hand_over(self, child: subprocess.Popen[bytes], pcm: bytes) -> None:
+        child.communicate(pcm)
+        if child.returncode > 0:  # below zero: ended by `close`
+            self._failed = True
+
+    def alive(self) -> bool:
+        return not self._failed
+
+    def close(self) -> None:
+        for child in self._running:
+            child.terminate()
+
+
+def open_output(device: str = "") -> Output:
+    """Return the first way out that works.
+
+    Parameters
+    ----------
+    device
+        Part of a device's name, or empty for the system's default.
+
+    Raises
+    ------
+    NoOutputError
+        Nothing here can play.
+    """
+    reasons: list[NoOutputError] = []
+    for open_one in (_open_portaudio, _open_pacat, _open_aplay):
+        try:
+            return open_one(device)
+        except NoOutputError as error:
+            reasons.append(error)
+    # Where every way fails, the one that came furthest (there, but no device) explains it best.
+    raise next((error for error in reasons if error.reason == NO_DEVICE), reasons[0])
+
+
+NO_DEVICE = "no sound device"
+
+# What PulseAudio and PipeWire make up when they have no device; it swallows everything.
+DUMMY_SINK = "auto_null"
+
+_PLUG_IN = "connect headphones or a loudspeaker, and see that the sound server runs for this user"
+
+
+def _open_portaudio(device: str) -> Output:
+    try:
+        # An optional extra, and without types: it is found by name, not by an import statement.
+        portaudio = cast("Any", importlib.import_module("sounddevice"))
+    except ImportError as error:
+        reason = "the package sounddevice is not installed"
+        raise NoOutputError(reason, 'run: pip install "hipdrive[sound]"') from error
+    except OSError as error:
+        reason = "the library PortAudio is not installed"
+        raise NoOutputError(reason, "run: sudo apt-get install libportaudio2") from error
+    # PortAudio looks for devices only when it starts: begin anew, so that headphones connected later are found.
+    portaudio._terminate()  # noqa: SLF001
+    portaudio._initialize()  # noqa: SLF001
+    outputs = [
+        (index, str(found["name"]))
+        for index, found in enumerate(portaudio.query_devices())
+        if found["max_output_channels"] >= 2
+    ]
+    ask = shutil.which("pactl")
+    if not outputs or (ask is not None and _server_sinks(ask) == [DUMMY_SINK]):
+        raise NoOutputError(NO_DEVICE, _PLUG_IN)
+    named = [pair for pair in outputs if device.lower() in pair[1].lower()] if device else []
+    if device and not named:
+        names = ", ".join(name for _, name in outputs)
+        raise NoOutputError(f"no sound device named {device!r}", f"set sound.device to part of one of: {names}")
+    index, shown = named[0] if named else (None, "default")
+    mixer = Mixer()
+
+    def fill(block: Sound, _frames: int, _time: object, _status: object) -> None:
+        if not mixer.fill(block):
+            raise portaudio.CallbackStop
+
+    try:
+        stream = portaudio.OutputStream(
+            samplerate=RATE_HZ, channels=2, dtype="float32", device=index, latency=LATENCY_MS / 1000, callback=fill
+        )
+        # A device that can be opened may still refuse to play.
+        stream.start()
+        stream.stop()
+    except portaudio.PortAudioError as error:
+        raise NoOutputError(NO_DEVICE, _PLUG_IN) from error
+    return DeviceOutput(stream, mixer, shown, portaudio.PortAudioError)
+
+
+def _open_pacat(device: str) -> Output:
+    play, ask = shutil.which("pacat"), shutil.which("pactl")
+    if play is None or ask is None:
+        reason = "the program pacat is not installed"
+        raise NoOutputError(reason, "run: sudo apt-get install pulseaudio-utils")
+    real = [name for name in _server_sinks(ask) if name != DUMMY_SINK]
+    if not real:
+        raise NoOutputError(NO_DEVICE, _PLUG_IN)
+    named = [name for name in real if device.lower() in name.lower()] if device else []
+    if device and not named:
+        reason = f"no sound device named {device!r}"
+        raise NoOutputError(reason, f"set sound.device to part of one of: {', '.join(real)}")
+    command = [play, "--playback", "--raw", "--format=s16le", f"--rate={RATE_HZ}", "--channels=2"]
+    command += [f"--latency-msec={LATENCY_MS}", "--client-name=hipdrive"]
+    command += [f"--device={named[0]}"] if named else []
+    return ProgramOutput(command, "pacat", named[0] if named else "default")
+
+
+def _open_aplay(device: str) -> Output:
+    play = shutil.which("aplay")
+    if play is None:
+        reason = "the program aplay is not installed"
+        raise NoOutputError(reason, "run: sudo apt-get install alsa-utils")
+    if not any(line.startswith("card ") for line in _lines([play, "-l"])):
+        raise NoOutputError(NO_DEVICE, _PLUG_IN)
+    command = [play, "-q", "-t", "raw", "-f", "S16_LE", "-r", str(RATE_HZ), "-c", "2"]
+    command += ["-D", device] if device else []
+    return ProgramOutput([*command, "-"], "aplay", device or "default")
+
+
+def _server_sinks(ask: str) -> list[str]:
+    rows = [line.split("\t") for line in _lines([ask, "list", "short", "sinks"])]
+    return [row[1] for row in rows if len(row) > 1]
+
+
+def _lines(command: list[str]) -> list[str]:
+    try:
+        done = ask(command, PROBE_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
+
+
+Opener = Callable[[str], Output]

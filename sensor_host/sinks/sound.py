@@ -1,0 +1,188 @@
+"""The sound sink: hands cues (and ticks, where wanted) to the player process and keeps it alive."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from pelvis.data import Cue, ProvisionalContact, Side
+from sensor_host.config import SoundConfig
+from sensor_host.outbox import Outbox, Policy
+from sensor_host.player.orders import Dropped, Play, Played, Ready, Report, Setup, Silent
+from sensor_host.player.process import ORDERS_WAITING, PLAYER_COMMAND, PlayerProcess
+from sensor_host.ports import Said, SessionInfo, SinkState
+
+# 0.2 s: later than this a tick belongs to no step any more
+TICK_EXPIRES_S = 0.2
+
+# 0.7: the other ear still hears it, 12 dB softer, so that a single earphone misses nothing
+PAN = {Side.LEFT: -0.7, Side.RIGHT: 0.7, Side.UNKNOWN: 0.0}
+
+# A player that crashed is started again after 1, 2, 4 ... 30 s: at once would load a machine that is in trouble.
+RESTART_MIN_S = 1.0
+RESTART_MAX_S = 30.0
+
+# 60 s: a player that lived this long had no trouble starting; its next crash begins at the shortest pause again
+STEADY_S = 60.0
+
+
+class SoundSink:
+    """Plays what the coach says, in the ear.
+
+    A cue is dropped when it is older than its ``expires_s``, counted from the moment of `put`; nothing is queued
+    for long, so this sink never holds a replay back. Without a device it says so once and stays silent.
+
+    Parameters
+    ----------
+    config
+        Volume, voice, device, ticks.
+    session
+        Unused but for symmetry with the other sinks.
+    phrases
+        Words to render ahead; others are rendered when they are first said.
+    report
+        Called in the event loop with this sink's state whenever it changes.
+    command
+        How to start the player.
+    restart_min_s
+        The first pause before a crashed player is started again.
+    """
+
+    name = "sound"
+
+    def __init__(
+        self,
+        config: SoundConfig,
+        session: SessionInfo,
+        *,
+        phrases: Iterable[str] = (),
+        report: Callable[[SinkState], None] | None = None,
+        command: Sequence[str] = PLAYER_COMMAND,
+        restart_min_s: float = RESTART_MIN_S,
+    ) -> None:
+        self._session = session
+        self._ticks = config.ticks
+        self._setup = Setup(config.volume, config.voice, config.device, tuple(dict.fromkeys(p for p in phrases if p)))
+        self._report = report
+        self._command = command
+        self._restart_min_s = restart_min_s
+        # None stands for "the player ended". More than the pipe takes would be stale before it is played.
+        self._outbox = Outbox[Play | None](self.name, ORDERS_WAITING, Policy.DROP_OLDEST, _rank)
+        self._closing = asyncio.Event()
+        self._current: object | None = None
+        self._ended = ""
+        self._stale = 0
+        self._played = 0
+        self._state = SinkState(self.name, "waiting", "starting")
+
+    @property
+    def state(self) -> SinkState:
+        return self._state
+
+    @property
+    def played(self) -> int:
+        """How many cues were heard."""
+        return self._played
+
+    def put(self, item: Said) -> None:
+        match item:
+            case Cue():
+                self._outbox.put(
+                    Play(
+                        "cue" if item.words else "chime",
+                        time.monotonic() + item.expires_s,
+                        words=item.words,
+                        pan=PAN[item.side],
+                        priority=item.priority,
+                        order_id=item.cue_id,
+                    )
+                )
+            case ProvisionalContact() if self._ticks:
+                self._outbox.put(Play("tick", time.monotonic() + TICK_EXPIRES_S, pan=PAN[item.side]))
+            case _:
+                pass
+
+    async def room(self) -> None:
+        """Return at once: sound never holds anything back."""
+
+    async def run(self) -> None:
+        pause_s = self._restart_min_s
+        while not self._outbox.closed:
+            started_s = time.monotonic()
+            await self._play()
+            if self._outbox.closed:
+                break
+            if time.monotonic() - started_s > STEADY_S:
+                pause_s = self._restart_min_s
+            self._say("failed", f"the sound player ended ({self._ended}); it starts again in {pause_s:g} s")
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._closing.wait()
+            except TimeoutError:
+                pause_s = min(2 * pause_s, RESTART_MAX_S)
+        self._outbox.discard()
+        self._say("closed", "")
+
+    def close(self) -> None:
+        self._closing.set()
+        self._outbox.close()
+
+    async def _play(self) -> None:
+        """Run one player until it or the session ends."""
+        loop = asyncio.get_running_loop()
+        current = object()
+        self._current = current
+
+        def tell(report: Report) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
+                loop.call_soon_threadsafe(self._heard, report)
+
+        def ended(code: int, complaint: str) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._player_ended, current, code, complaint)
+
+        try:
+            player = PlayerProcess(tell, ended, self._command)
+        except OSError as error:
+            self._ended = str(error)
+            return
+        try:
+            player.send(self._setup)
+            while orders := await self._outbox.take():
+                for order in orders:
+                    if order is None:
+                        return
+                    if not player.send(order):
+                        self._stale += 1
+        finally:
+            self._current = None
+            await asyncio.to_thread(player.close)
+
+    def _player_ended(self, player: object, code: int, complaint: str) -> None:
+        if player is self._current:
+            self._ended = complaint or f"exit code {code}"
+            self._outbox.put(None)
+
+    def _heard(self, report: Report) -> None:
+        match report:
+            case Ready():
+                said = [f"{report.output}, {report.device}", report.voice, report.advice]
+                self._say("ready", "; ".join(part for part in said if part))
+            case Silent():
+                self._say("waiting", f"{report.reason}: {report.advice}")
+            case Dropped():
+                self._stale += report.reason == "stale"
+            case Played():
+                self._played += report.sound != "tick"
+
+    def _say(self, state: str, detail: str) -> None:
+        self._state = SinkState(self.name, state, detail, self._outbox.dropped + self._stale)
+        if self._report is not None:
+            self._report(self._state)
+
+
+def _rank(order: Play | None) -> int:
+    """Ticks go first when there are too many orders; that the player ended is never lost."""
+    return 2 if order is None else 0 if order.sound == "tick" else 1
