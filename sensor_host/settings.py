@@ -168,7 +168,7 @@ def _from_file(path: Path) -> Layer:
 def _from_recording(recorded: bytes) -> Layer:
     """Return what a recording decides; what this version does not know is left out, so that old files stay usable."""
     try:
-        table = msgspec.json.decode(recorded, type=dict[str, dict[str, Value]])
+        table = cast("dict[str, dict[str, Value]]", msgspec.json.decode(recorded, type=dict[str, dict[str, object]]))
     except msgspec.MsgspecError as error:
         raise ConfigError(f"the recording's configuration cannot be read: {error}") from error
     kept: dict[str, Value] = {}

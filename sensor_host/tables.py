@@ -207,7 +207,8 @@ class CsvSamples:
         intervals_s = np.diff(t_s[t_s <= t_s[0] + RATE_WINDOW_S])
         median_s = float(np.median(intervals_s))
         # without the holes; the mean of what is left sees through times that were rounded to milliseconds
-        rate_hz = 1.0 / float(np.mean(intervals_s[intervals_s < 1.5 * median_s]))
+        # (416 Hz: 2 and 3 ms), where a hole is at least twice the median
+        rate_hz = 1.0 / float(np.mean(intervals_s[intervals_s < 1.6 * median_s]))
         if not MIN_RATE_HZ * (1 - RATE_TOLERANCE) <= rate_hz <= MAX_RATE_HZ * (1 + RATE_TOLERANCE):
             raise self._refuse(
                 f"is sampled at {rate_hz:.4g} Hz; {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz can be analysed "
@@ -252,6 +253,8 @@ def _is_number(text: str) -> bool:
 class WholeFile:
     """A text file that takes its name when it was written to the end; an error leaves nothing behind.
 
+    What is no plain file (a pipe, /dev/null) is written to as it is.
+
     Raises
     ------
     OutputError
@@ -260,7 +263,8 @@ class WholeFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._partial = path.with_name(path.name + ".partial")
+        self._plain = path.is_file() or not path.exists()
+        self._partial = path.with_name(path.name + ".partial") if self._plain else path
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -283,12 +287,13 @@ class WholeFile:
         assert self._file is not None
         try:
             self._file.close()
-            if kind is None:
+            if kind is None and self._plain:
                 self._partial.replace(self.path)
         except OSError as failure:
             raise self._refuse(failure) from failure
         finally:
-            self._partial.unlink(missing_ok=True)
+            if self._plain:
+                self._partial.unlink(missing_ok=True)
 
     def _refuse(self, error: OSError) -> OutputError:
         return OutputError(f"{self.path} cannot be written: {error.strerror}", path=str(self.path))

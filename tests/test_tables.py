@@ -1,0 +1,269 @@
+"""Tables in and out: what a CSV may look like, and what the tables of results look like."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pelvis.data import ACTIVITY_CODES, Motion, Samples, Side, Step, Stride
+from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS
+from sensor_host.errors import OutputError
+from sensor_host.tables import STEP_COLUMNS, CsvSamples, StepTable, WholeFile, format_motion
+
+WriteCsv = Callable[..., Path]
+
+CONTRACT = [
+    "initial_contact_s",
+    "toe_off_s",
+    "side",
+    "contact_time_s",
+    "flight_time_s",
+    "step_time_s",
+    "cadence_spm",
+    "pelvic_drop_deg",
+    "peak_drop_deg",
+    "obliquity_range_deg",
+    "tilt_deg",
+    "rotation_range_deg",
+    "sway_m",
+    "pelvis_sway_m",
+    "vertical_oscillation_m",
+    "velocity_loss_mps",
+    "velocity_gain_mps",
+    "reported_at_s",
+    "completed_at_s",
+    "quality",
+]
+
+
+@pytest.fixture
+def write_csv(tmp_path: Path) -> WriteCsv:
+    def write(
+        n: int = 400, rate_hz: float = 200.0, header: str = "", t_s: np.ndarray | None = None, decimals: int = 6
+    ) -> Path:
+        times = np.arange(n) / rate_hz if t_s is None else t_s
+        rows = np.column_stack([times, np.tile([0.0, 0.0, 1.0, 10.0, 20.0, 30.0], (len(times), 1))])
+        path = tmp_path / "in.csv"
+        header = header or "t_s,acc_x_g,acc_y_g,acc_z_g,gyr_x_dps,gyr_y_dps,gyr_z_dps"
+        np.savetxt(path, rows, delimiter=",", header=header, comments="", fmt=f"%.{decimals}f")
+        return path
+
+    return write
+
+
+def read(path: Path) -> tuple[CsvSamples, Samples]:
+    table = CsvSamples(path)
+    blocks = list(table)
+    return table, Samples(
+        np.concatenate([block.t_s for block in blocks]),
+        np.concatenate([block.acc_mps2 for block in blocks]),
+        np.concatenate([block.gyr_radps for block in blocks]),
+        blocks[0].rate_hz,
+    )
+
+
+# ---------------------------------------------------------------- in
+
+
+def test_units_in_the_header_become_si(write_csv: WriteCsv) -> None:
+    _, read_g = read(write_csv())
+    assert read_g.acc_mps2[0] == pytest.approx([0.0, 0.0, 9.80665], abs=1e-12)
+    assert read_g.gyr_radps[0] == pytest.approx(np.radians([10.0, 20.0, 30.0]), abs=1e-12)
+    header = "t_s,acc_x_mps2,acc_y_mps2,acc_z_mps2,gyr_x_radps,gyr_y_radps,gyr_z_radps"
+    _, read_si = read(write_csv(header=header))
+    assert read_si.acc_mps2[0].tolist() == [0.0, 0.0, 1.0]
+    assert read_si.gyr_radps[0].tolist() == [10.0, 20.0, 30.0]
+
+
+def test_columns_may_stand_in_any_order_among_others(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    lines = ["gyr_z_dps,note,acc_z_g,t_s,acc_x_mps2,acc_y_g,gyr_x_dps,gyr_y_radps,lap"]
+    lines += [f'3,"x",1,{k / 100:.2f},0.5,0.25,1,0.125,7' for k in range(200)]
+    path.write_text("\ufeff" + "\r\n".join(lines) + "\r\n", encoding="utf-8", newline="")
+    _, samples = read(path)
+    assert samples.acc_mps2[5] == pytest.approx([0.5, 0.25 * 9.80665, 9.80665])
+    assert samples.gyr_radps[5] == pytest.approx([math.radians(1), 0.125, math.radians(3)])
+    assert samples.t_s[5] == 0.05
+
+
+@pytest.mark.parametrize("rate_hz", [50.0, 100.0, 104.0, 200.0, 208.0, 416.0, 500.0])
+@pytest.mark.parametrize("decimals", [3, 6])
+def test_the_rate_is_found_even_when_times_were_rounded(write_csv: WriteCsv, rate_hz: float, decimals: int) -> None:
+    table, _ = read(write_csv(n=int(3 * rate_hz), rate_hz=rate_hz, decimals=decimals))
+    assert table.rate_hz == pytest.approx(rate_hz, rel=2e-3)
+
+
+def test_a_hole_in_the_first_seconds_does_not_bend_the_rate(write_csv: WriteCsv) -> None:
+    times = np.arange(800) / 200.0
+    table, samples = read(write_csv(t_s=times[(times < 0.5) | (times > 1.2)]))
+    assert table.rate_hz == pytest.approx(200.0, rel=1e-6)
+    assert len(samples.t_s) < 800
+
+
+def test_cutting_a_file_changes_nothing_of_what_was_read_before(write_csv: WriteCsv) -> None:
+    rng = np.random.default_rng(3)
+    times = np.cumsum(0.005 + rng.uniform(-0.0005, 0.0005, 2000))
+    whole, samples = read(write_csv(t_s=times))
+    cut, part = read(write_csv(t_s=times[:700]))
+    assert cut.rate_hz == whole.rate_hz
+    assert np.array_equal(part.acc_mps2, samples.acc_mps2[:700])
+    assert np.array_equal(part.t_s, samples.t_s[:700])
+
+
+def test_a_row_that_is_no_number_is_a_lost_sample_and_is_said(write_csv: WriteCsv) -> None:
+    path = write_csv(n=1000)
+    lines = path.read_text().splitlines()
+    lines[300] = lines[300].replace("1.000000", "nan")
+    lines[500] = lines[500].replace("1.000000", "")
+    lines[501] = lines[501].replace("1.000000", "inf")
+    path.write_text("\n".join(lines) + "\n\n")
+    table, samples = read(path)
+    assert len(samples.t_s) == 997
+    assert (table.rows, table.lost) == (1000, 3)
+    assert np.all(np.isfinite(samples.acc_mps2))
+    assert 299 / 200 not in samples.t_s.round(6)
+    assert table.warnings == ["3 of 1000 rows are not numbers and count as lost samples"]
+
+
+def test_a_wrong_unit_is_doubted_aloud(write_csv: WriteCsv) -> None:
+    table, _ = read(write_csv(header="t_s,acc_x_mps2,acc_y_mps2,acc_z_mps2,gyr_x_dps,gyr_y_dps,gyr_z_dps"))
+    assert "0.102 g" in table.warnings[0]
+
+
+# ---------------------------------------------------------------- out
+
+
+def step(index: int = 0, **metrics: float) -> Step:
+    return Step(
+        step_index=index,
+        stride_index=index // 2,
+        contact_id=None,
+        initial_contact_s=1.25,
+        toe_off_s=1.5,
+        side=Side.LEFT,
+        side_confidence=0.9,
+        metrics={metric.name: metrics.get(metric.name, math.nan) for metric in STEP_METRICS},
+        quality=0.8,
+        flags=("filled", "no_gyroscope"),
+        reported_at_s=1.6,
+    )
+
+
+def stride(index: int = 0, **metrics: float) -> Stride:
+    known = {metric.name: metrics.get(metric.name, math.nan) for metric in STRIDE_METRICS}
+    return Stride(index, index // 2, 1.25, Side.LEFT, known, 2.0)
+
+
+def rows_of(table: StepTable, path: Path) -> list[dict[str, str]]:
+    table.write(path)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_columns_are_the_contract_and_every_metric() -> None:
+    assert list(STEP_COLUMNS[: 2 + len(CONTRACT)]) == ["step_index", "stride_index", *CONTRACT]
+    assert set(METRICS) <= set(STEP_COLUMNS)
+    assert len(set(STEP_COLUMNS)) == len(STEP_COLUMNS)
+
+
+def test_a_step_and_its_stride_share_a_row_and_what_is_unknown_is_empty(tmp_path: Path) -> None:
+    table = StepTable()
+    table.take(step(0, contact_time_s=0.25, cadence_spm=171.4285714))
+    table.take(step(1))
+    table.take(stride(0, sway_m=0.0123456789))
+    first, second = rows_of(table, tmp_path / "steps.csv")
+    assert first["initial_contact_s"] == "1.250000"
+    assert first["contact_time_s"] == "0.250000"
+    assert first["cadence_spm"] == "171.4286"
+    assert first["sway_m"] == "0.01234568"
+    assert first["completed_at_s"] == "2.000000"
+    assert first["side"] == "left"
+    assert first["flags"] == "filled no_gyroscope"
+    assert first["pelvic_drop_deg"] == ""
+    assert second["sway_m"] == second["completed_at_s"] == ""
+    assert second["reported_at_s"] == "1.600000"
+
+
+numbers = st.one_of(
+    st.floats(-1e7, 1e7, allow_nan=False), st.just(math.nan), st.sampled_from([0.0, -0.0, 9.99999, -1e-9])
+)
+
+
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(0, 12), st.just(4)), elements=numbers),
+    st.lists(st.integers(0, 3), min_size=12, max_size=12),
+)
+def test_samples_are_formatted_as_python_would_format_them(values: np.ndarray, codes: list[int]) -> None:
+    n = len(values)
+    motion = Motion(
+        np.nan_to_num(values[:, 0]),
+        np.zeros((n, 3)),
+        values[:, 1],
+        values[:, 2],
+        values[:, 3],
+        np.array(codes[:n], np.int8),
+    )
+    text = format_motion(motion).decode()
+    read_back = list(csv.reader(io.StringIO(text)))
+    assert len(read_back) == n
+    for cells, row, code in zip(read_back, values, codes, strict=False):
+        assert cells[4] == ACTIVITY_CODES[code]
+        for cell, value, decimals in zip(cells, row, (6, 4, 4, 4), strict=False):
+            if math.isnan(value) and decimals == 4:
+                assert cell == ""
+            else:
+                assert len(cell.partition(".")[2]) == decimals
+                # half a unit of the last place, and what the multiplication rounds
+                assert float(cell) == pytest.approx(np.nan_to_num(value), abs=0.51 * 10.0**-decimals, rel=1e-15)
+
+
+def test_a_table_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("before")
+
+    def fail_halfway() -> None:
+        with WholeFile(path) as file:
+            file.write(b"half")
+            assert path.read_text() == "before"
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert path.read_text() == "before"
+    with WholeFile(path) as file:
+        file.write(b"after")
+    assert path.read_text() == "after"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_a_full_disk_is_told() -> None:
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("needs /dev/full to stand in for a full disk")
+    with pytest.raises(OutputError, match="No space left on device") as told:
+        StepTable().write(full)
+    assert told.value.exit_code == 4
+    assert full.is_char_device()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        StepTable().write(pipe)
+        assert os.read(reader, 1000).decode().startswith("step_index,")
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
