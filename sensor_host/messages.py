@@ -483,6 +483,7 @@ class Message:
     payload: bytes
     qos: int
     retain: bool
+    level: str
 
 
 def level_of(item: Published) -> str:
@@ -498,7 +499,7 @@ def encode(item: Published, n: int, address: Address) -> Message:
         form = _FORMS[type(item)]
         level, payload = form.level, _encode_json(_body(item, form, n, address.session))
     topic = TOPICS[level]
-    return Message(address.topic(level), payload, topic.qos, topic.retain)
+    return Message(address.topic(level), payload, topic.qos, topic.retain, level)
 
 
 def _body(item: Published, form: Form, n: int, session: SessionInfo) -> dict[str, object]:

@@ -1,15 +1,79 @@
-"""The MQTT sink: everything the session says, for whoever listens."""
+"""The MQTT sink: everything the session says, for whoever listens, and what listeners command.
+
+1. An item becomes a message when it is put: a few microseconds, and nothing of the caller's is kept.
+2. One task publishes. What waits for it is bounded; what must go is counted, motion before steps before cues.
+3. The connection may come and go as it likes: the run never notices. It is told when that changes, and only then.
+4. The same client id for the sink's life: after a broken connection the broker replaces the old client, so that its
+   last will cannot come after the new "online".
+5. A command is obeyed when it arrives, never because it was retained, and answered with its id.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
+import secrets
+import ssl
+import time
+from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
+from math import floor, inf, nan
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from pelvis.data import Command, Marker, Speed
+import msgspec
+
+from pelvis.data import Activity, ActivityState, Command, Marker, Motion, Speed, Step, Stride
+from sensor_host.broker import BrokerAddress
 from sensor_host.config import MqttConfig
+from sensor_host.errors import BrokerError
+from sensor_host.messages import (
+    Address,
+    Answer,
+    CommandPayload,
+    Message,
+    Published,
+    RecentFigures,
+    SessionFigures,
+    cut_motion,
+    encode,
+    level_of,
+    read_command,
+    read_command_id,
+)
 from sensor_host.outbox import Outbox, Policy
-from sensor_host.ports import Said, SessionInfo, SinkState
+from sensor_host.ports import LinkHealth, Said, SessionInfo, SessionState, SinkState
+from sensor_host.recent import WINDOW_S, RecentSteps
+from sensor_host.summary import Tally
 
-Inject = Callable[[Marker | Command | Speed], None]
+if TYPE_CHECKING:
+    import aiomqtt
+
+Inject: TypeAlias = Callable[[Marker | Command | Speed], None]
+
+# 5 s: a frozen broker is noticed within ten seconds
+KEEPALIVE_S: Final = 5
+# 5 s: a broker on another continent answers within one
+ANSWER_S: Final = 5.0
+# 0.25 s: the embedded broker is back within that; 8 s: a broker that is away for long costs nothing
+RETRY_MIN_S: Final = 0.25
+RETRY_MAX_S: Final = 8.0
+# 3 s: long enough to connect and hand over what a short replay said
+CLOSING_S: Final = 3.0
+RECENT_EVERY_S: Final = 1.0
+SUMMARY_EVERY_S: Final = 10.0
+REPORT_EVERY_S: Final = 1.0
+# 100 steps are about 50 kB
+HISTORY_PART: Final = 100
+INCOMING: Final = 100
+
+_RANKS: Final = {"samples": 0, "cue": 2, "state": 2, "activity": 2, "notice": 2, "marker": 2, "resp": 2, "summary": 2}
+
+# Its errors are told as this sink's state; on the screen they would be in the way.
+_quiet = logging.getLogger("hipdrive.mqtt.client")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
 
 
 class MqttSink:
@@ -22,13 +86,20 @@ class MqttSink:
     session
         Stands in `state` and, with its mode, in every cue.
     inject
-        Called in the event loop with what a listener commands; ``t_s`` is the latest session time this sink saw.
+        Called in the event loop, from a task of this sink, with what a listener commands; ``t_s`` is the latest
+        session time this sink has seen.
     policy
         `DROP_OLDEST` live, `WAIT` in a replay (it turns to dropping while there is no connection).
     url
         The embedded broker's address.
     report
-        Called with this sink's state whenever it changes; a refused password or a dead broker is told here, once.
+        Called, from a task of this sink, with its state whenever that changes: a refused password or a dead broker is
+        told here, in one line.
+
+    Raises
+    ------
+    ConfigError
+        The broker's address is none.
     """
 
     name = "mqtt"
@@ -43,21 +114,304 @@ class MqttSink:
         url: str = "",
         report: Callable[[SinkState], None] | None = None,
     ) -> None:
-        self._outbox = Outbox[Said](self.name, config.outbox_items, policy)
+        self.broker = BrokerAddress.parse(url or config.broker)
+        self._config = config
+        self._address = Address(config.topic_root, session)
+        self._inject = inject
+        self._policy = policy
+        self._report = report
+        self._outbox = Outbox[Message](self.name, config.outbox_items, policy, lambda m: _RANKS.get(m.level, 1))
+        # Taken out of the outbox and not yet on its way: survives a broken connection.
+        self._pending: deque[Message] = deque()
+        self._numbers: Counter[str] = Counter()
+        self._client_id = f"hipdrive-{secrets.token_hex(6)}"
+        self._closing = asyncio.Event()
+        self._state = SinkState(self.name, "waiting", f"connecting to {self.broker}")
+        self._reported_at_s = -inf
+        self._tls: ssl.SSLContext | None = None
+
+        # The latest session time seen.
+        self._t_s = -inf
+        self._activity = ActivityState.OTHER
+        self._recent = RecentSteps()
+        self._tally = Tally()
+        self._next_recent_s = -inf
+        self._next_summary_s = -inf
+        self._history: deque[tuple[float, Message]] = deque()
+        always = config.samples == "on" or (config.samples == "auto" and self.broker.is_local)
+        self._samples_until_s = inf if always else -inf
 
     @property
     def state(self) -> SinkState:
-        return SinkState(self.name, "ready")
+        """How it stands now."""
+        return self._state
+
+    # ------------------------------------------------------------ what the session says
 
     def put(self, item: Said) -> None:
-        self._outbox.put(item)
+        if isinstance(item, Motion):
+            self._put_motion(item)
+            return
+        if isinstance(item, SessionState):
+            if item.state == "online":
+                # Said by every connection when it is made.
+                return
+            self._put_summary()
+        message = self._put(item)
+        if isinstance(item, Step | Stride):
+            self._recent.add(item)
+            self._remember(item, message)
+            self._t_s = max(self._t_s, item.reported_at_s if isinstance(item, Step) else item.completed_at_s)
+        elif isinstance(item, Activity):
+            self._activity = item.state
+            self._t_s = max(self._t_s, item.decided_at_s)
+        elif isinstance(item, LinkHealth):
+            self._t_s = max(self._t_s, item.t_s)
+        self._tally.take(item)
+        if self._t_s > -inf:
+            self._tally.at(self._t_s)
+            self._put_figures()
 
     async def room(self) -> None:
         await self._outbox.room()
 
-    async def run(self) -> None:
-        while await self._outbox.take():
-            pass
-
     def close(self) -> None:
-        self._outbox.close()
+        if not self._closing.is_set():
+            self._closing.set()
+            self._outbox.close()
+
+    def _put(self, item: Published) -> Message:
+        level = level_of(item)
+        message = encode(item, self._numbers[level], self._address)
+        self._numbers[level] += 1
+        self._outbox.put(message)
+        return message
+
+    def _put_motion(self, motion: Motion) -> None:
+        if len(motion.t_s):
+            self._t_s = max(self._t_s, float(motion.t_s[-1]))
+        if time.monotonic() < self._samples_until_s:
+            for part in cut_motion(motion):
+                self._put(part)
+
+    def _put_figures(self) -> None:
+        if self._t_s >= self._next_recent_s:
+            self._next_recent_s = floor(self._t_s / RECENT_EVERY_S) * RECENT_EVERY_S + RECENT_EVERY_S
+            means = self._recent.means(self._t_s)
+            self._put(RecentFigures(self._t_s, WINDOW_S, self._activity, means.steps, means.quality, means.metrics))
+        if self._t_s >= self._next_summary_s:
+            self._next_summary_s = floor(self._t_s / SUMMARY_EVERY_S) * SUMMARY_EVERY_S + SUMMARY_EVERY_S
+            self._put_summary()
+
+    def _put_summary(self) -> None:
+        tally = self._tally
+        self._put(
+            SessionFigures(
+                t_s=max(0.0, self._t_s),
+                duration_s=tally.duration_s,
+                steps=tally.steps,
+                good_steps=tally.good_steps,
+                left_steps=tally.sides.get("left", 0),
+                right_steps=tally.sides.get("right", 0),
+                cues=len(tally.cues),
+                quality=tally.quality.mean if tally.quality.n else nan,
+                metrics={name: spread.mean if spread.n else nan for name, spread in tally.metrics.items()},
+            )
+        )
+
+    def _remember(self, item: Step | Stride, message: Message) -> None:
+        self._history.append((item.initial_contact_s, message))
+        while self._history and self._history[0][0] < item.initial_contact_s - self._config.history_s:
+            self._history.popleft()
+
+    # ------------------------------------------------------------ the connection
+
+    async def run(self) -> None:
+        """Connect, publish and reconnect until closed and worked off; raises nothing for what a broker does."""
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(self._serve())
+            await self._closing.wait()
+            await asyncio.wait([serving], timeout=CLOSING_S)
+            serving.cancel()
+        left = len(self._pending)
+        self._pending.clear()
+        self._outbox.discard()
+        self._outbox.dropped += left
+        self._tell("closed", self._state.detail if self._outbox.dropped else "")
+
+    async def _serve(self) -> None:
+        import aiomqtt
+
+        # In a thread: it reads the system's certificates from the disk.
+        self._tls = await asyncio.to_thread(ssl.create_default_context) if self.broker.tls else None
+        retry_s = RETRY_MIN_S
+        while True:
+            failure: Exception | None = None
+            connected = False
+            try:
+                async with self._connection() as client:
+                    await self._greet(client)
+                    connected = True
+                    async with asyncio.TaskGroup() as group:
+                        listening = group.create_task(self._listen(client))
+                        await self._publish(client)
+                        listening.cancel()
+            except* (aiomqtt.MqttError, OSError, ValueError) as errors:
+                failure = _first(errors)
+            if failure is None:
+                return
+            self._outbox.policy = Policy.DROP_OLDEST
+            retry_s = RETRY_MIN_S if connected else min(2 * retry_s, RETRY_MAX_S)
+            if self._refused(failure):
+                retry_s = RETRY_MAX_S
+            if self._closing.is_set():
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), retry_s)
+
+    def _connection(self) -> aiomqtt.Client:
+        import aiomqtt
+
+        lost = encode(SessionState("lost"), self._numbers["state"] + 1, self._address)
+        return aiomqtt.Client(
+            self.broker.host,
+            self.broker.port,
+            username=self.broker.user or None,
+            password=os.environ.get(self._config.password_env) if self.broker.user else None,
+            identifier=self._client_id,
+            will=aiomqtt.Will(lost.topic, lost.payload, lost.qos, lost.retain),
+            keepalive=KEEPALIVE_S,
+            timeout=ANSWER_S,
+            tls_context=self._tls,
+            queue_type=_NewestMessages,
+            max_queued_incoming_messages=INCOMING,
+            logger=_quiet,
+        )
+
+    async def _greet(self, client: aiomqtt.Client) -> None:
+        # Commands first: whoever reads "online" may send one at once.
+        await client.subscribe(self._address.topic("cmd"), qos=1)
+        online = encode(SessionState("online"), self._numbers["state"], self._address)
+        self._numbers["state"] += 1
+        await client.publish(online.topic, online.payload, online.qos, online.retain)
+        self._outbox.policy = self._policy
+        self._tell("ready", f"publishing to {self.broker}")
+
+    async def _publish(self, client: aiomqtt.Client) -> None:
+        while True:
+            while self._pending:
+                message = self._pending[0]
+                await client.publish(message.topic, message.payload, message.qos, message.retain)
+                self._pending.popleft()
+            batch = await self._outbox.take()
+            if not batch:
+                return
+            self._pending.extend(batch)
+            if self._outbox.dropped != self._state.dropped:
+                self._tell(self._state.state, self._state.detail)
+
+    def _refused(self, failure: Exception) -> bool:
+        """Tell why there is no connection; return whether trying again soon is of no use."""
+        error = connection_error(failure, self.broker, self._config.password_env)
+        refused = _is_refusal(failure)
+        self._tell("failed" if refused else "waiting", str(error))
+        return refused
+
+    def _tell(self, state: str, detail: str) -> None:
+        told = SinkState(self.name, state, detail, self._outbox.dropped)
+        now_s = time.monotonic()
+        changed = (state, detail) != (self._state.state, self._state.detail)
+        if not changed and (told == self._state or now_s - self._reported_at_s < REPORT_EVERY_S):
+            return
+        self._state = told
+        self._reported_at_s = now_s
+        if self._report is not None:
+            self._report(told)
+
+    # ------------------------------------------------------------ what listeners command
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        async for message in client.messages:
+            if not message.retain:
+                self._obey(message.payload)
+
+    def _obey(self, payload: bytes) -> None:
+        try:
+            command = read_command(payload)
+        except msgspec.MsgspecError as error:
+            self._put(Answer(read_command_id(payload), "", ok=False, error=str(error)))
+            return
+        objection = ""
+        now_s = max(0.0, self._t_s)
+        match command.name:
+            case "mark":
+                self._inject(Marker(now_s, command.text, command.kind))
+            case "speed":
+                self._inject(Speed(now_s, command.speed_mps, "mqtt"))
+            case "samples":
+                objection = self._lease(command)
+            case "history":
+                self._answer_history(command)
+                return
+            case "mute" | "unmute" | "focus" | "swap_sides":
+                self._inject(Command(now_s, command.name, command.value))
+        self._put(Answer(command.id, command.name, ok=not objection, error=objection))
+
+    def _lease(self, command: CommandPayload) -> str:
+        """Publish samples for as long as asked; return why not, or nothing."""
+        if self._config.samples == "off":
+            return "samples are off here (mqtt.samples)"
+        if self._samples_until_s != inf:
+            self._samples_until_s = time.monotonic() + command.lease_s
+        return ""
+
+    def _answer_history(self, command: CommandPayload) -> None:
+        messages = [message for _, message in self._history]
+        parts = [messages[i : i + HISTORY_PART] for i in range(0, len(messages), HISTORY_PART)] or [[]]
+        for number, part in enumerate(parts, start=1):
+            self._put(
+                Answer(
+                    command.id,
+                    command.name,
+                    ok=True,
+                    part=number,
+                    parts=len(parts),
+                    steps=tuple(m.payload for m in part if m.level == "step"),
+                    strides=tuple(m.payload for m in part if m.level == "stride"),
+                )
+            )
+
+
+class _NewestMessages(asyncio.Queue["aiomqtt.Message"]):
+    """A queue that makes room by letting the oldest go; aiomqtt's own would turn the newest away."""
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        if self.full():
+            self.get_nowait()
+        super().put_nowait(item)
+
+
+def connection_error(failure: Exception, broker: BrokerAddress, password_env: str) -> BrokerError:
+    """Return what a failed connection means to the user, in one line that says what to do."""
+    if _is_refusal(failure):
+        if not broker.user:
+            return BrokerError(f"{broker} wants a user: name one, --broker mqtt://USER@{broker.host}:{broker.port}")
+        if not os.environ.get(password_env):
+            return BrokerError(f"{broker} refuses user {broker.user} without a password: set {password_env}")
+        return BrokerError(f"{broker} refuses the password of {broker.user}: check {password_env}")
+    reason = str(failure) or type(failure).__name__
+    return BrokerError(f"no connection to {broker} ({reason}); the run goes on and it is tried again")
+
+
+def _is_refusal(failure: Exception) -> bool:
+    code = getattr(failure, "rc", None)
+    # 4 and 5 in MQTT 3.1.1, 0x86 and 0x87 in the words of MQTT 5
+    return getattr(code, "value", code) in (4, 5, 0x86, 0x87)
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error
