@@ -30,6 +30,11 @@ SHAPE_SPEED_MPS = (2.0, 5.0)
 HARMONICS = 6
 
 
+def faster_than_reference_mps(speed_mps: float) -> float:
+    """How much faster than 3.5 m/s the waveforms of a speed are."""
+    return min(max(speed_mps, SHAPE_SPEED_MPS[0]), SHAPE_SPEED_MPS[1]) - 3.5
+
+
 @dataclass(frozen=True, slots=True)
 class Waveform:
     """One component: coefficients at 3.5 m/s and their change per m/s, for ``orders`` of the stride frequency / 2."""
@@ -40,8 +45,8 @@ class Waveform:
 
     def coefficients(self, speed_mps: float) -> NDArray[np.complex128]:
         """Coefficients at a speed, one per order: the value is the real part of sum c exp(i pi order phase)."""
-        faster = min(max(speed_mps, SHAPE_SPEED_MPS[0]), SHAPE_SPEED_MPS[1]) - 3.5
-        return np.array(self.at_3_5_mps, np.complex128) + faster * np.array(self.per_mps, np.complex128)
+        change = np.array(self.per_mps, np.complex128) * faster_than_reference_mps(speed_mps)
+        return np.array(self.at_3_5_mps, np.complex128) + change
 
     def at(self, phase: Array, speed_mps: float) -> Array:
         """Values at stride phases (n,)."""
@@ -107,6 +112,32 @@ def range_of_shape(waveform: Waveform, speed_mps: float) -> float:
     return float(np.ptp(waveform.at(_FINE_PHASE, speed_mps)))
 
 
+def bridge(height: Array, begin: Array, end: Array) -> tuple[Array, Array, Array]:
+    """Coefficients of x^3, x^4, x^5 that lead from 0 to ``height`` over x = 0..1 without curvature at either end.
+
+    ``begin`` and ``end`` are the slopes there; the coefficient of x is ``begin``, that of x^2 is 0.
+    """
+    return (
+        10.0 * height - 6.0 * begin - 4.0 * end,
+        -15.0 * height + 8.0 * begin + 7.0 * end,
+        6.0 * height - 3.0 * begin - 3.0 * end,
+    )
+
+
+@lru_cache(maxsize=1024)
+def mean_of_tilt_deg(speed_mps: float, duty: float) -> float:
+    """Mean over time of `TILT_DEG` in steady steps that are in contact for the share ``duty`` of their time."""
+    x: Array = np.linspace(0.0, 1.0, 64, endpoint=False) + 1.0 / 128.0
+    slope = 0.5 * (TOE_OFF_PHASE / duty + (1.0 - TOE_OFF_PHASE) / (1.0 - duty))
+    mean = 0.0
+    for start, height, share in ((0.0, TOE_OFF_PHASE, duty), (TOE_OFF_PHASE, 1.0 - TOE_OFF_PHASE, 1.0 - duty)):
+        edge = np.array(slope * share)
+        c3, c4, c5 = bridge(np.array(height), edge, edge)
+        phase = start + x * (edge + x * x * (c3 + x * (c4 + x * c5)))
+        mean += share * float(np.mean(TILT_DEG.at(phase, speed_mps)))
+    return mean
+
+
 def _by_speed(speed_mps: float, knots_mps: tuple[float, ...], values: tuple[float, ...]) -> float:
     return float(np.interp(speed_mps, knots_mps, values))
 
@@ -136,8 +167,8 @@ def typical_rotation_range_deg(speed_mps: float) -> float:
 
 
 def typical_tilt_range_deg(speed_mps: float) -> float:
-    """Range of tilt over the stride of the average runner at a speed."""
-    return _by_speed(speed_mps, _KNOTS_MPS, (8.4, 8.7, 9.4, 9.8, 10.0, 10.0))
+    """Range of tilt of the average runner at a speed; chance and asymmetry widen it by some tenths of a degree."""
+    return _by_speed(speed_mps, _KNOTS_MPS, (7.6, 7.9, 8.6, 9.2, 9.5, 9.5))
 
 
 def typical_tilt_deg(speed_mps: float) -> float:
