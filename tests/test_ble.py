@@ -135,7 +135,6 @@ async def test_the_charge_of_the_battery_is_told(air: Air) -> None:
 
 
 async def test_after_three_drops_every_notification_still_arrives_once(air: Air) -> None:
-    # A client that is not thrown away after a drop keeps its subscription: 2, 3, 4 times the same bytes.
     device = rimu()
     sent = packets(20)
     async with air(device) as bluez, BleSource(SENSOR) as source, aclosing(aiter(source)) as arrivals:
@@ -149,6 +148,19 @@ async def test_after_three_drops_every_notification_still_arrives_once(air: Air)
             lost = await until_state(arrivals, "lost")
             assert lost.detail == "the connection dropped"
     assert device.connects == 4
+
+
+async def test_a_connection_that_dropped_leaves_nothing_open_on_the_bus(air: Air) -> None:
+    # What stays open keeps its subscription: on a real bus every notification then comes 2, 3, 4 times.
+    device = rimu()
+    async with air(device) as bluez, BleSource(SENSOR) as source, aclosing(aiter(source)) as arrivals:
+        open_now: list[int] = []
+        for _ in range(4):
+            await until_state(arrivals, "connected")
+            open_now.append(await bluez.connections())
+            bluez.drop(device)
+            await until_state(arrivals, "lost")
+    assert len(set(open_now)) == 1
 
 
 async def test_what_was_heard_before_a_drop_is_handed_on_before_the_loss_is_told(air: Air) -> None:

@@ -106,7 +106,16 @@ class VirtualBluez:
         for path, characteristic in self._characteristics(peripheral):
             if characteristic.uuid == uuid and characteristic.notifying and peripheral.connected:
                 self._signal_change(path, CHARACTERISTIC_1, {"Value": Variant("ay", data)})
-                await self._bus.call(Message(*PING))  # once it is answered the daemon has taken the signal: no burst jams the bus
+                await self._bus.call(
+                    Message(*PING)
+                )  # once it is answered the daemon has taken the signal: no burst jams the bus
+
+    async def connections(self) -> int:
+        """Return how many connections to the bus there are at the moment."""
+        bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ListNames")
+        answer = await self._bus.call(Message(*bus))
+        assert answer is not None
+        return sum(name.startswith(":") for name in answer.body[0])
 
     def drop(self, peripheral: Peripheral) -> None:
         """Lose the connection, as out of range."""
@@ -159,6 +168,8 @@ class VirtualBluez:
         if message.member == "Connect":
             if peripheral.refusals:
                 return Message.new_error(message, "org.bluez.Error.Failed", peripheral.refusals.pop(0))
+            # as BlueZ does: whoever hears the answer can have seen the property before
+            self._signal_change(peripheral.path, DEVICE_1, {"Connected": Variant("b", True)})
             self._after(lambda: self._connected(peripheral))
         elif message.member == "Disconnect":
             self._after(lambda: self.drop(peripheral))
@@ -167,7 +178,6 @@ class VirtualBluez:
     def _connected(self, peripheral: Peripheral) -> None:
         peripheral.connected = True
         peripheral.connects += 1
-        self._signal_change(peripheral.path, DEVICE_1, {"Connected": Variant("b", True)})
         for path, interfaces in self._gatt(peripheral).items():
             for interface, properties in interfaces.items():
                 self._add(path, interface, properties)
