@@ -14,12 +14,9 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pelvis.coefficients import INITIAL_CONTACT, TOE_OFF, TOE_OFF_WITHOUT_GYROSCOPE, Ridge
 from pelvis.data import Array
-
-ComplexArray = NDArray[np.complex128]
 
 # 200 ms: shortest step at 300 steps a minute
 SHORTEST_STEP_SAMPLES = 40
@@ -111,29 +108,32 @@ class StepPair:
     vertical_velocity: complex
 
 
-def compare_steps(horizontal_g: ComplexArray, rate_radps: ComplexArray, vertical_g: Array) -> StepPair:
+def compare_steps(signals: Array, heading: complex) -> StepPair:
     """Return what the half-sum and half-difference of two steps hold.
 
-    Each input is (2 * PHASES,), one step after the other; ``horizontal_g`` and ``rate_radps`` are
-    complex, real along the reference axis, imaginary to its left.
+    ``signals`` (2 * PHASES, 6) are earth-frame force in g and rate in rad/s, one step after the other;
+    ``heading`` is the unit direction of the reference axis.
     """
-    h0, h1 = horizontal_g[:PHASES], horizontal_g[PHASES:]
-    g0, g1 = rate_radps[:PHASES], rate_radps[PHASES:]
-    h_sum = (h0 + h1) * 0.5
-    h_sum -= h_sum.sum() / PHASES
-    h_difference = (h1 - h0) * 0.5
-    g_sum = (g0 + g1) * 0.5
-    g_sum -= g_sum.sum() / PHASES
-    g_difference = (g1 - g0) * 0.5
-    v_sum = vertical_g[:PHASES] + vertical_g[PHASES:]
+    first, second = signals[:PHASES], signals[PHASES:]
+    total = (first + second) * 0.5
+    change = (second - first) * 0.5
+    total -= np.add.reduce(total, axis=0) * (1.0 / PHASES)
+    like = (total.T @ total).tolist()
+    unlike = (change.T @ change).tolist()
+    fundamental = total[:, :3].T @ _FUNDAMENTAL
+    # second moments of complex signals, turned from earth axes to the reference axis
+    turn = heading.conjugate() ** 2 / PHASES
+    acc = complex(like[0][0] - like[1][1] - unlike[0][0] + unlike[1][1], 2.0 * (like[0][1] - unlike[0][1]))
+    gyr = complex(unlike[3][3] - unlike[4][4] - like[3][3] + like[4][4], 2.0 * (unlike[3][4] - like[3][4]))
+    east, north, up = fundamental.tolist()
     return StepPair(
-        acc=complex((h_sum @ h_sum) - (h_difference @ h_difference)) / PHASES,
-        gyr=complex((g_difference @ g_difference) - (g_sum @ g_sum)) / PHASES,
-        acc_energy=float(np.vdot(h_sum, h_sum).real + np.vdot(h_difference, h_difference).real) / PHASES,
-        gyr_energy=float(np.vdot(g_sum, g_sum).real + np.vdot(g_difference, g_difference).real) / PHASES,
-        fore_aft_x=complex(h_sum.real @ _FUNDAMENTAL),
-        fore_aft_y=complex(h_sum.imag @ _FUNDAMENTAL),
-        vertical_velocity=complex(v_sum @ _FUNDAMENTAL) / 1j,
+        acc=acc * turn,
+        gyr=gyr * turn,
+        acc_energy=(like[0][0] + like[1][1] + unlike[0][0] + unlike[1][1]) / PHASES,
+        gyr_energy=(like[3][3] + like[4][4] + unlike[3][3] + unlike[4][4]) / PHASES,
+        fore_aft_x=east * heading.real + north * heading.imag,
+        fore_aft_y=north * heading.real - east * heading.imag,
+        vertical_velocity=2.0 * up / 1j,
     )
 
 
@@ -194,7 +194,9 @@ class ForwardAxis:
 
 MODEL_POINTS = 32
 _MODEL_STEPS = np.arange(MODEL_POINTS) / MODEL_POINTS
-_HARMONICS = np.exp(-2j * np.pi * np.outer(_MODEL_STEPS, (1, 2, 3))) * (2.0 / MODEL_POINTS)
+_ANGLES = 2.0 * np.pi * np.outer((1, 2, 3), _MODEL_STEPS)
+# rows: cosine and minus sine of the first three harmonics
+_HARMONICS = np.concatenate((np.cos(_ANGLES), -np.sin(_ANGLES))) * (2.0 / MODEL_POINTS)
 # 75 ms after the second anchor: as far as the smoothed signals are known when the step is decided
 MODEL_END_SAMPLES = 15.0
 
@@ -207,47 +209,50 @@ def model_positions(anchor: Anchor, period_samples: float) -> Array:
 @dataclass(frozen=True, slots=True)
 class Events:
     """Initial contact and toe-off as fractional grid indices; ``strangeness`` is the mean squared
-    deviation of the features from those of the fit, in squared spreads (1 is usual)."""
+    deviation of the features from those of the fit, in squared spreads (1 is usual).
+    """
 
     initial_contact: float
     toe_off: float
     strangeness: float
 
 
-def find_events(
-    anchor: Anchor, period_samples: float, vertical_g: Array, fore_aft_g: Array, pitch_radps: Array | None
-) -> Events:
-    """Return contact events from a step's signals at `model_positions` (32,) each; no pitch without a gyroscope."""
+def find_events(anchor: Anchor, period_samples: float, signals: Array, *, with_pitch: bool) -> Events:
+    """Return contact events from a step's signals at `model_positions`.
+
+    ``signals`` (32, 3): vertical force in g, fore-aft force in g, pitch rate in rad/s (ignored without a gyroscope).
+    """
     start = float(anchor.down + MODEL_END_SAMPLES - period_samples - anchor.up)
     turn = cmath.exp(-2j * math.pi * start / period_samples)
-    z1, z2, z3 = (complex(c) for c in np.maximum(vertical_g, 0.0) @ _HARMONICS)
-    a1, a2, a3 = (complex(c) for c in fore_aft_g @ _HARMONICS)
-    # harmonics as seen from the up anchor
-    z1, z2, z3 = z1 * turn, z2 * turn**2, z3 * turn**3
-    unit = z1 / abs(z1)
+    np.maximum(signals[:, 0], 0.0, out=signals[:, 0])
+    real1, real2, real3, imag1, imag2, imag3 = (_HARMONICS @ signals).tolist()
+    # harmonics as seen from the zero phase of the vertical fundamental
+    z1 = complex(real1[0], imag1[0]) * turn
+    size = abs(z1)
     origin = anchor.up - cmath.phase(z1) * period_samples / (2.0 * math.pi)
-    back = unit.conjugate()
-    z2, z3 = z2 * back**2, z3 * back**3
-    spin = turn * back
-    a1, a2, a3 = a1 * spin, a2 * spin**2, a3 * spin**3
+    spin = turn * z1.conjugate() / size
+    spin2, spin3 = spin * spin, spin * spin * spin
+    z2, z3 = complex(real2[0], imag2[0]) * spin2, complex(real3[0], imag3[0]) * spin3
+    a1, a2 = complex(real1[1], imag1[1]) * spin, complex(real2[1], imag2[1]) * spin2
     rate = 100.0 / period_samples
-    head = (abs(z1), z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag)
+    head = (size, z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag)
     ic_phase, ic_odd = _evaluate(INITIAL_CONTACT, (*head, rate))
-    if pitch_radps is None:
-        to_phase, to_odd = _evaluate(TOE_OFF_WITHOUT_GYROSCOPE, (*head, rate))
-    else:
-        p1, p2, p3 = (complex(c) for c in pitch_radps @ _HARMONICS)
-        p1, p2, p3 = p1 * spin, p2 * spin**2, p3 * spin**3
+    if with_pitch:
+        a3 = complex(real3[1], imag3[1]) * spin3
+        p1, p2 = complex(real1[2], imag1[2]) * spin, complex(real2[2], imag2[2]) * spin2
+        p3 = complex(real3[2], imag3[2]) * spin3
         to_phase, to_odd = _evaluate(
             TOE_OFF, (*head, a3.real, a3.imag, p1.real, p1.imag, p2.real, p2.imag, p3.real, p3.imag, rate)
         )
+    else:
+        to_phase, to_odd = _evaluate(TOE_OFF_WITHOUT_GYROSCOPE, (*head, rate))
     return Events(origin + period_samples * ic_phase, origin + period_samples * to_phase, 0.5 * (ic_odd + to_odd))
 
 
 def _evaluate(model: Ridge, features: tuple[float, ...]) -> tuple[float, float]:
     value = model.bias
     odd = 0.0
-    for x, weight, mean, spread in zip(features, model.weights, model.mean, model.spread, strict=True):
+    for x, weight, mean, spread in zip(features, model.weights, model.mean, model.spread):  # noqa: B905 - hot
         value += weight * x
         odd += ((x - mean) / spread) ** 2
     return value, odd / len(features)

@@ -13,8 +13,16 @@ from typing import Literal
 
 import numpy as np
 
-from pelvis.data import Array
-from pelvis.windows import StepView, StrideView
+from pelvis.windows import (
+    CENTRE_LEFT_M,
+    LEFT_M,
+    OBLIQUITY_RAD,
+    ROTATION_RAD,
+    TILT_RAD,
+    UP_M,
+    StepView,
+    StrideView,
+)
 
 DEGREES = 180.0 / math.pi
 
@@ -88,24 +96,13 @@ def peak_drop_deg(step: StepView) -> float:
 @_of_step("velocity loss", "m/s", 3)
 def velocity_loss_mps(step: StepView) -> float:
     """Forward velocity the sensor point loses from initial contact to its slowest moment in stance."""
-    if not len(step.forward_mps2):
-        return math.nan
-    return -min(0.0, float(_velocity(step).min()))
+    return -step.slowest_mps
 
 
 @_of_step("velocity gain", "m/s", 3)
 def velocity_gain_mps(step: StepView) -> float:
     """Forward velocity the sensor point gains from its slowest moment in stance until toe-off."""
-    if not len(step.forward_mps2):
-        return math.nan
-    velocity = _velocity(step)
-    return float(velocity[-1]) - min(0.0, float(velocity.min()))
-
-
-def _velocity(step: StepView) -> Array:
-    a = step.forward_mps2
-    velocity: Array = np.cumsum((a[1:] + a[:-1]) * (0.5 * step.sample_s))
-    return velocity
+    return step.last_mps - step.slowest_mps
 
 
 @_of_stride("flight time", "s", 3)
@@ -123,43 +120,43 @@ def step_time_s(stride: StrideView) -> float:
 @_of_stride("vertical oscillation", "m", 3)
 def vertical_oscillation_m(stride: StrideView) -> float:
     """Range of the sensor point's height from this contact to the next."""
-    return float(np.ptp(stride.up_m[: stride.step_points + 1]))
+    return float(np.ptp(stride.waves[: stride.step_points + 1, UP_M]))
 
 
 @_of_stride("sway", "m", 3)
 def sway_m(stride: StrideView) -> float:
     """Mediolateral range of the sensor point over the stride."""
-    return float(np.ptp(stride.left_m))
+    return stride.ranges[LEFT_M]
 
 
 @_of_stride("pelvis sway", "m", 3)
 def pelvis_sway_m(stride: StrideView) -> float:
     """Mediolateral range of the pelvis centre (0.105 m before and 0.010 m below the sensor) over the stride."""
-    return float(np.ptp(stride.centre_left_m))
+    return stride.ranges[CENTRE_LEFT_M]
 
 
 @_of_stride("obliquity range", "deg", 1)
 def obliquity_range_deg(stride: StrideView) -> float:
     """Range of pelvic obliquity over the stride."""
-    return DEGREES * float(np.ptp(stride.obliquity_rad))
+    return DEGREES * stride.ranges[OBLIQUITY_RAD]
 
 
 @_of_stride("tilt", "deg", 1)
 def tilt_deg(stride: StrideView) -> float:
-    """Mean pelvic tilt over the stride minus standing, anterior positive; against the mean of running without standing."""
-    return DEGREES * float(stride.tilt_rad.mean())
+    """Mean pelvic tilt over the stride minus standing, anterior positive; unknown without a standing phase."""
+    return DEGREES * stride.means[TILT_RAD] if stride.from_standing else math.nan
 
 
 @_of_stride("tilt range", "deg", 1)
 def tilt_range_deg(stride: StrideView) -> float:
     """Range of pelvic tilt over the stride."""
-    return DEGREES * float(np.ptp(stride.tilt_rad))
+    return DEGREES * stride.ranges[TILT_RAD]
 
 
 @_of_stride("rotation range", "deg", 1)
 def rotation_range_deg(stride: StrideView) -> float:
     """Range of axial pelvic rotation over the stride."""
-    return DEGREES * float(np.ptp(stride.rotation_rad))
+    return DEGREES * stride.ranges[ROTATION_RAD]
 
 
 METRICS: dict[str, Metric] = {name: row for name, (row, _) in (_step | _stride).items()}

@@ -71,9 +71,7 @@ class StillFinder:
             self._sum = self._sum + windows[k, :, :3].mean(axis=0) * (1.0 / STANDARD_GRAVITY_MPS2)
             self._count += 1
             if self._count >= SHORTEST_STILL_WINDOWS:
-                yield Still(
-                    self._index + (k + 1) * STILL_WINDOW_SAMPLES - 1, self._sum / self._count, self._count
-                )
+                yield Still(self._index + (k + 1) * STILL_WINDOW_SAMPLES - 1, self._sum / self._count, self._count)
                 if self._count >= LONGEST_STILL_WINDOWS:
                     self._count //= 2
                     self._sum = self._sum * 0.5
@@ -108,7 +106,8 @@ class Mount:
     """The sensor's place on the pelvis as far as it is known.
 
     ``up`` (3,) is the standing pelvis' vertical in the sensor frame; ``reference`` (3,) a sensor-fixed
-    horizontal axis from which headings are counted; ``heading_rad`` the angle from it to forward.
+    horizontal axis from which headings are counted; ``heading_rad`` the angle from it to forward;
+    ``axes`` (3, 3) holds forward, left and up as columns.
     """
 
     def __init__(self) -> None:
@@ -118,6 +117,7 @@ class Mount:
         self.heading_rad = math.nan
         self.forward: Array | None = None
         self.left: Array | None = None
+        self.axes: Array | None = None
 
     def set_level(self, up: Array, *, from_standing: bool) -> None:
         """Take a new vertical; the reference axis and heading are carried over onto it."""
@@ -140,9 +140,10 @@ class Mount:
         side = cross(self.up, self.reference)
         self.forward = math.cos(heading_rad) * self.reference + math.sin(heading_rad) * side
         self.left = math.cos(heading_rad) * side - math.sin(heading_rad) * self.reference
+        self.axes = np.column_stack((self.forward, self.left, self.up))
 
     def forget(self) -> None:
         """The sensor has moved: nothing is known any more."""
-        self.up = self.reference = self.forward = self.left = None
+        self.up = self.reference = self.forward = self.left = self.axes = None
         self.from_standing = False
         self.heading_rad = math.nan

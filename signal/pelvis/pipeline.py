@@ -31,13 +31,11 @@ from pelvis.data import (
     Samples,
 )
 from pelvis.mounting import StillFinder
-from pelvis.steps import StepTracker
-from pelvis.windows import FILLED, KNOWN, LEVEL_TAPS, SMOOTH_TAPS, Past, pelvis_motion
+from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker
+from pelvis.windows import FILLED, KNOWN, LEVEL_TAPS, TOUCH_TAPS, Past, pelvis_motion
 
 ALGORITHM_VERSION = f"1.{COEFFICIENTS_VERSION}"
 
-# a step is decided this many rows after its second anchor: model window 75 ms, smoothing 25 ms, rounding
-DECIDE_AFTER_SAMPLES = 21
 # Motion is said in whole hops of 16 rows: the one look-ahead of everything continuous (80 ms)
 MOTION_HOP_SAMPLES = 16
 
@@ -101,8 +99,8 @@ class Pipeline:
         for centre, anchor in self._anchors.find(first - LEVEL_TAPS // 2, level_z):
             row = centre + LEVEL_TAPS // 2
             happenings.append((row, 1, partial(self._await, anchor, row)))
-        for centre, rise in self._touches.find(first - SMOOTH_TAPS // 2, touch_z):
-            row = centre + SMOOTH_TAPS // 2
+        for centre, rise in self._touches.find(first - TOUCH_TAPS // 2, touch_z):
+            row = centre + TOUCH_TAPS // 2
             happenings.append((row, 2, partial(self._steps.touch, row, rise)))
         happenings.sort(key=lambda happening: happening[:2])
         for row, _, happen in happenings:

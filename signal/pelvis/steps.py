@@ -12,13 +12,13 @@ import numpy as np
 
 from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate
 from pelvis.align import GRID_PERIOD_S
-from pelvis.attitude import ROTATION
 from pelvis.contacts import (
     AXIS_MEMORY,
     MODEL_POINTS,
     PHASE_STEPS,
     PHASES,
     Anchor,
+    Events,
     ForwardAxis,
     SideVote,
     compare_steps,
@@ -42,8 +42,18 @@ from pelvis.filters import at_fraction
 from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
 from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
 from pelvis.quality import Evidence, judge
-from pelvis.windows import FILLED, Past, StepView, stance_obliquity, view_stride
+from pelvis.windows import (
+    FILLED,
+    SMOOTH_TAPS,
+    Past,
+    StepView,
+    stance_obliquity,
+    stance_velocity,
+    view_stride,
+)
 
+# a step is decided this many rows after its second anchor: model window 75 ms, smoothing 25 ms, rounding
+DECIDE_AFTER_SAMPLES = 21
 # 40 steps: more do not sharpen the heading any further
 HEADING_STEPS = 40
 # 10 deg: the short-memory axis and the frozen heading then differ by more than their joint error
@@ -173,7 +183,7 @@ class StepTracker:
             self.gate.close()
             return
         was_open = self.gate.open
-        running = self.gate.pass_cycle(self._cycle(anchor, period))
+        running = self.gate.pass_cycle(self._cycle(anchor, period), self._time_s(anchor.up))
         if was_open and not self.gate.open:
             yield from self._stop(row)
             return
@@ -183,12 +193,13 @@ class StepTracker:
             return
         if self._run_steps == 0:
             self._begin()
-        self._learn(anchor, period)
+        signals = self._look(anchor, period)
+        mean = self._learn(anchor, signals)
         if self.gate.open and not was_open:
             yield Activity(self._time_s(anchor.up), ActivityState.RUNNING, self._past.known_s(row))
         yield from self._notices(row)
         if running:
-            yield from self._measure(anchor, period, row)
+            yield from self._measure(anchor, period, signals[2 * PHASES :], mean, row)
         elif self.gate.open:
             # a loading that does not count breaks the chain of contacts
             yield from self._close_strides(row)
@@ -209,33 +220,42 @@ class StepTracker:
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis = ForwardAxis(0.0)
 
-    def _learn(self, anchor: Anchor, period: float) -> None:
-        """Update level, axis and heading from the last two steps."""
-        self._run_steps += 1
+    def _look(self, anchor: Anchor, period: float) -> Array:
+        """Return the smoothed signals (93, 6) at all phases and instants a step needs: axis, events, side."""
         first, middle = self._anchors[0].up, self._anchors[1].up
-        rows = self._past.rows.view(int(first), int(anchor.up) + 1)
-        mean = rows[:, ROTATION].mean(axis=0)
+        positions = np.concatenate(
+            (
+                first + (middle - first) * PHASE_STEPS,
+                middle + period * PHASE_STEPS,
+                model_positions(anchor, period),
+                anchor.up + period * ROLL_WINDOW,
+            )
+        )
+        # a short loading may end before the roll window does: hold the last value known
+        stop = int(anchor.down) + DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2
+        np.minimum(positions, stop - 0.001, out=positions)
+        start = int(min(first, positions[2 * PHASES]))
+        positions -= start
+        return at_fraction(self._past.smooth.view(start, stop + 1), positions)
+
+    def _learn(self, anchor: Anchor, signals: Array) -> Array:
+        """Update level, axis and heading from the last two steps; return the mean row over them."""
+        self._run_steps += 1
+        rows = self._past.rows.view(int(self._anchors[0].up), int(anchor.up) + 1)
+        mean = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
         self._level(unit(mean[6:9]))
         reference = self.mount.reference
         assert reference is not None
         x, y, z = reference.tolist()
-        east = float(mean[0]) * x + float(mean[1]) * y + float(mean[2]) * z
-        north = float(mean[3]) * x + float(mean[4]) * y + float(mean[5]) * z
-        heading = complex(east, north)
+        m = mean.tolist()
+        heading = complex(m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z)
         self.mean_heading = heading / abs(heading) if heading else 1 + 0j
-        start = int(first)
-        positions = np.concatenate(
-            (first - start + (middle - first) * PHASE_STEPS, middle - start + period * PHASE_STEPS)
-        )
-        smooth = at_fraction(self._past.smooth.view(start, int(anchor.up) + 2), positions)
-        back = self.mean_heading.conjugate()
-        pair = compare_steps(
-            (smooth[:, 0] + 1j * smooth[:, 1]) * back, (smooth[:, 3] + 1j * smooth[:, 4]) * back, smooth[:, 2]
-        )
+        pair = compare_steps(signals[: 2 * PHASES], self.mean_heading)
         self._axis.learn(pair)
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis.learn(pair)
             self.mount.set_heading(self._slow_axis.angle_rad)
+        return mean
 
     def _level(self, running_up: Array) -> None:
         """Choose between standing and running as the source of the vertical."""
@@ -279,44 +299,35 @@ class StepTracker:
             known_s = self._past.known_s(row)
             yield Notice(known_s, kind, text, known_s)
 
-    def _measure(self, anchor: Anchor, period: float, row: int) -> Iterator[CoreOutput]:
-        past = self._past
-        before = self._anchors[-2]
-        forward = cmath.exp(-1j * self._axis.angle_rad) * self.mean_heading.conjugate()
-        # one look at the smoothed signals for all that needs them: model, roll of this step
-        positions = np.concatenate((model_positions(anchor, period), anchor.up + period * ROLL_WINDOW))
-        start = int(positions[0])
-        stop = min(int(max(positions[MODEL_POINTS - 1], positions[-1])) + 2, past.smooth.end)
-        signals = at_fraction(past.smooth.view(start, stop), np.minimum(positions - start, stop - start - 1.001))
-        horizontal = (signals[:, 0] + 1j * signals[:, 1]) * forward
-        turning = (signals[:, 3] + 1j * signals[:, 4]) * forward
-        events = find_events(
-            anchor,
-            period,
-            signals[:MODEL_POINTS, 2],
-            horizontal.real[:MODEL_POINTS],
-            turning.imag[:MODEL_POINTS] if self.has_gyroscope else None,
-        )
+    def _measure(self, anchor: Anchor, period: float, signals: Array, mean: Array, row: int) -> Iterator[CoreOutput]:
+        forward = cmath.exp(1j * self._axis.angle_rad) * self.mean_heading
+        c, s = forward.real, forward.imag
+        model = np.empty((MODEL_POINTS, 3))
+        model[:, 0] = signals[:MODEL_POINTS, 2]
+        model[:, 1] = signals[:MODEL_POINTS, 0] * c + signals[:MODEL_POINTS, 1] * s
+        model[:, 2] = signals[:MODEL_POINTS, 4] * c - signals[:MODEL_POINTS, 3] * s
+        events = find_events(anchor, period, model, with_pitch=self.has_gyroscope)
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
-        side, confidence = self._which_side(float(turning.real[MODEL_POINTS:].mean()), anchor, period)
-        filled = past.rows.view(int(before.up), int(anchor.down) + 1)[:, FILLED]
+        roll = np.add.reduce(signals[MODEL_POINTS:, 3:5], axis=0).tolist()
+        roll_radps = (roll[0] * c + roll[1] * s) / len(ROLL_WINDOW)
+        side, confidence = self._which_side(roll_radps, anchor, period)
         quality, flags = judge(
             Evidence(
                 strangeness=events.strangeness,
                 run_steps=self._run_steps,
                 period_ratio=period / self._typical_period if self._typical_period else 1.0,
-                filled_ratio=float(filled.sum()) / len(filled),
+                filled_ratio=float(mean[FILLED]),
                 axis_confidence=self._axis.sign_confidence,
                 disagrees=self._disagrees(),
-                roughness_g=self._roughness(before, anchor),
+                roughness_g=self._roughness(anchor),
                 has_gyroscope=self.has_gyroscope,
             )
         )
         self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
-        view = self._view(events.initial_contact, events.toe_off, side, forward, row)
+        view = self._view(events, side, forward, mean, row)
         self._steps += 1
         contact_id = yield from self._settle_touch(anchor, events.initial_contact, row)
-        known_s = past.known_s(row)
+        known_s = self._past.known_s(row)
         yield Step(
             step_index=self._steps - 1,
             stride_index=(self._steps - 1) // 2,
@@ -334,9 +345,9 @@ class StepTracker:
         if len(self._made) == 3:
             yield self._complete(row)
 
-    def _roughness(self, before: Anchor, anchor: Anchor) -> float:
+    def _roughness(self, anchor: Anchor) -> float:
         """Return how much of the vertical force the smoothing took away, RMS in g: wobble and noise."""
-        low, high = int(before.up), int(anchor.down) + 1
+        low, high = int(self._anchors[-2].up), int(anchor.down) + 1
         rest = self._past.rows.view(low, high)[:, 11] - self._past.smooth.view(low, high)[:, 2]
         return math.sqrt(float(rest @ rest) / len(rest))
 
@@ -349,18 +360,17 @@ class StepTracker:
             return Side.UNKNOWN, 0.0
         return (Side.RIGHT if (lock > 0.0) != self._side.swapped else Side.LEFT), confidence
 
-    def _view(self, contact: float, toe_off: float, side: Side, forward: complex, row: int) -> StepView:
+    def _view(self, events: Events, side: Side, forward: complex, mean: Array, row: int) -> StepView:
         past = self._past
-        # the stride before gives the mean that a steady runner's fore-aft force must have: none
+        contact, toe_off = events.initial_contact, events.toe_off
         start = max(int(contact), past.rows.start)
-        stop = min(int(toe_off) + 1, row)
+        stop = max(min(int(toe_off) + 1, row + 1), start + 2)
         stance = past.rows.view(start, stop)
-        turn = forward
-        fore_aft = stance[:, 9] * turn.real - stance[:, 10] * turn.imag
-        first = int(self._anchors[0].up)
-        cycle = past.rows.view(first, int(self._anchors[2].up)).mean(axis=0)
-        steady = float(cycle[9]) * turn.real - float(cycle[10]) * turn.imag
-        obliquity = stance_obliquity(past.rows.view(start, stop + 1), start, contact, toe_off, self.mount)
+        c, s = forward.real, forward.imag
+        # a steady runner's fore-aft force has no mean: what the last two steps have of it is tilt error
+        steady = float(mean[9]) * c + float(mean[10]) * s
+        slowest, last = stance_velocity(stance[:, 9] * c + stance[:, 10] * s - steady)
+        obliquity = stance_obliquity(stance, start, contact, toe_off, self.mount)
         previous_s = self._made[-1].initial_contact_s if self._made else math.nan
         return StepView(
             initial_contact_s=self._time_s(contact),
@@ -369,7 +379,8 @@ class StepTracker:
             side=side,
             from_standing=self.mount.from_standing,
             obliquity_rad=obliquity if self.has_gyroscope else obliquity[:0],
-            forward_mps2=(fore_aft - steady) * STANDARD_GRAVITY_MPS2,
+            slowest_mps=slowest,
+            last_mps=last,
         )
 
     # -- contacts said before ------------------------------------------------------

@@ -28,8 +28,9 @@ CENTRE_FORWARD_M, CENTRE_UP_M = 0.105, -0.010
 class StepView:
     """One stance and the step before it.
 
-    ``obliquity_rad`` (n,) and ``forward_mps2`` (m,) run from initial contact to toe-off (the first
-    value exactly at initial contact); NaN arrays of length 0 where mount or heading is unknown.
+    ``obliquity_rad`` (n,) runs from initial contact (exactly) to toe-off, empty where the mount is unknown.
+    ``slowest_mps`` is the least forward velocity in stance against that at initial contact (0 or less),
+    ``last_mps`` that at toe-off.
     """
 
     initial_contact_s: float
@@ -38,8 +39,8 @@ class StepView:
     side: Side
     from_standing: bool
     obliquity_rad: Array
-    forward_mps2: Array
-    sample_s: float = GRID_PERIOD_S
+    slowest_mps: float
+    last_mps: float
 
     @property
     def swing_down(self) -> float:
@@ -49,26 +50,36 @@ class StepView:
         return 1.0 if self.side is Side.RIGHT else -1.0
 
 
+def stance_velocity(forward_g: Array) -> tuple[float, float]:
+    """Return (slowest, last) forward velocity in m/s against the first of the rows (n,) of forward force."""
+    velocity = np.cumsum(forward_g)
+    # trapezoids: the running sum less half of its ends
+    velocity -= 0.5 * (forward_g + forward_g[0])
+    scale = GRID_PERIOD_S * STANDARD_GRAVITY_MPS2
+    return min(0.0, scale * float(np.minimum.reduce(velocity))), scale * float(velocity[-1])
+
+
+# columns of a stride's waves
+UP_M, LEFT_M, CENTRE_LEFT_M, OBLIQUITY_RAD, TILT_RAD, ROTATION_RAD = range(6)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StrideView:
-    """One stride: STRIDE_POINTS equal parts from a contact to the second next; arrays (64,), m and rad.
+    """One stride: STRIDE_POINTS equal parts from a contact to the second next.
 
-    ``up_m``, ``left_m`` of the sensor point and ``centre_left_m`` of the pelvis centre have zero mean.
-    ``step_points`` is the number of points up to the contact between.
+    ``waves`` (64, 6): height and mediolateral position of the sensor point, mediolateral position of the
+    pelvis centre (m, about their means), obliquity, tilt and rotation (rad); NaN where the mount is unknown.
+    ``ranges`` and ``means`` (6,) are theirs; ``step_points`` the points up to the contact between.
     """
 
     initial_contact_s: float
     toe_off_s: float
     next_contact_s: float
-    second_next_contact_s: float
     from_standing: bool
     step_points: int
-    up_m: Array
-    left_m: Array
-    centre_left_m: Array
-    obliquity_rad: Array
-    tilt_rad: Array
-    rotation_rad: Array
+    waves: Array
+    ranges: tuple[float, ...]
+    means: tuple[float, ...]
 
 
 def stance_obliquity(rows: Array, start: int, contact: float, toe_off: float, mount: Mount) -> Array:
@@ -88,21 +99,25 @@ def stance_obliquity(rows: Array, start: int, contact: float, toe_off: float, mo
     return angle
 
 
-_WAVE = np.fft.fftfreq(STRIDE_POINTS, 1.0 / STRIDE_POINTS)[1 : INTEGRATED_HARMONICS + 1]
-
-
-def displacement_m(acceleration_mps2: Array, duration_s: float) -> Array:
-    """Return the periodic displacement (64, channels) of accelerations (64, channels) over one stride, mean removed."""
-    spectrum = np.fft.rfft(acceleration_mps2, axis=0)
-    omega = (2.0 * np.pi / duration_s) * _WAVE
-    spectrum[0] = 0.0
-    spectrum[1 : INTEGRATED_HARMONICS + 1] *= (-1.0 / (omega * omega))[:, np.newaxis]
-    spectrum[INTEGRATED_HARMONICS + 1 :] = 0.0
-    moved: Array = np.fft.irfft(spectrum, STRIDE_POINTS, axis=0)
-    return moved
+def _integrator() -> Array:
+    """Return the matrix (64, 64) that turns acceleration over a stride of 1 s into periodic displacement."""
+    points = np.arange(STRIDE_POINTS)
+    lag = (points[:, np.newaxis] - points[np.newaxis, :]) * (2.0 * np.pi / STRIDE_POINTS)
+    twice = np.zeros((STRIDE_POINTS, STRIDE_POINTS))
+    for k in range(1, INTEGRATED_HARMONICS + 1):
+        twice -= np.cos(k * lag) / (2.0 * np.pi * k) ** 2
+    return twice * (2.0 / STRIDE_POINTS)
 
 
 _POINTS = np.arange(STRIDE_POINTS) / STRIDE_POINTS
+_INTEGRATE = _integrator() * STANDARD_GRAVITY_MPS2
+
+
+def displacement_m(force_g: Array, duration_s: float) -> Array:
+    """Return the periodic displacement (64, channels) of specific force (64, channels) over one stride, mean removed."""
+    moved: Array = _INTEGRATE @ force_g
+    moved *= duration_s * duration_s
+    return moved
 
 
 def view_stride(
@@ -113,46 +128,47 @@ def view_stride(
     toe_off_s: float,
     mount: Mount,
 ) -> StrideView:
-    """Return the view of the stride between three successive contacts (fractional indices and times)."""
+    """Return the view of the stride between three successive contacts (fractional indices and times).
+
+    ``rows`` are attitude rows from absolute index ``start`` on.
+    """
     first, middle, last = contacts
     sampled = at_fraction(rows[:, :12], first - start + (last - first) * _POINTS)
     duration_s = times_s[2] - times_s[0]
-    step_points = round(STRIDE_POINTS * (middle - first) / (last - first))
-    force = sampled[:, FORCE] * STANDARD_GRAVITY_MPS2
-    if mount.forward is None or mount.left is None or mount.up is None:
-        up_m = displacement_m(force[:, 2:], duration_s)[:, 0]
-        nothing = np.full(STRIDE_POINTS, np.nan)
-        return StrideView(
-            times_s[0], toe_off_s, times_s[1], times_s[2], mount.from_standing, step_points, up_m,
-            nothing, nothing, nothing, nothing, nothing,
-        )  # fmt: skip
-    rotation = sampled[:, ROTATION].reshape(STRIDE_POINTS, 3, 3)
-    axes = np.einsum("nij,kj->nik", rotation, np.array((mount.forward, mount.left, mount.up)))
-    # axes[n, i, k]: earth component i of the pelvis' forward, left, up axis
-    east, north = axes[:, 0, 0], axes[:, 1, 0]
-    mean_east, mean_north = float(east.sum()), float(north.sum())
-    size = math.hypot(mean_east, mean_north)
-    c, s = mean_east / size, mean_north / size
-    left_force = force[:, 1] * c - force[:, 0] * s
-    moved = displacement_m(np.column_stack((left_force, force[:, 2])), duration_s)
-    lever = CENTRE_FORWARD_M * axes[:, :, 0] + CENTRE_UP_M * axes[:, :, 2]
-    centre = moved[:, 0] + (lever[:, 1] * c - lever[:, 0] * s)
-    yaw = np.arctan2(north * c - east * s, east * c + north * s)
-    # straight or not: what the heading gains over the stride is the runner's turn, not the pelvis' rotation
-    yaw = yaw - yaw.mean()
+    waves = np.empty((STRIDE_POINTS, 6))
+    if mount.axes is None:
+        waves[:] = np.nan
+        waves[:, UP_M] = displacement_m(sampled[:, 11:], duration_s)[:, 0]
+    else:
+        # earth components of the pelvis' forward, left and up axes: (64, 3 earth, 3 axes)
+        axes = (sampled[:, ROTATION].reshape(3 * STRIDE_POINTS, 3) @ mount.axes).reshape(STRIDE_POINTS, 9)
+        total = np.add.reduce(axes, axis=0)
+        east, north = float(total[0]), float(total[3])
+        size = math.hypot(east, north)
+        c, s = east / size, north / size
+        left = axes[:, 3:6] * c - axes[:, 0:3] * s
+        ahead = axes[:, 0] * c + axes[:, 3] * s
+        force = np.empty((STRIDE_POINTS, 2))
+        np.subtract(sampled[:, 10] * c, sampled[:, 9] * s, out=force[:, 0])
+        force[:, 1] = sampled[:, 11]
+        moved = displacement_m(force, duration_s)
+        waves[:, UP_M] = moved[:, 1]
+        waves[:, LEFT_M] = moved[:, 0]
+        waves[:, CENTRE_LEFT_M] = moved[:, 0] + CENTRE_FORWARD_M * left[:, 0] + CENTRE_UP_M * left[:, 2]
+        waves[:, OBLIQUITY_RAD] = -np.arcsin(axes[:, 7])
+        waves[:, TILT_RAD] = np.arctan2(-axes[:, 6], axes[:, 8])
+        waves[:, ROTATION_RAD] = np.arctan2(left[:, 0], ahead)
+    ranges = np.maximum.reduce(waves, axis=0) - np.minimum.reduce(waves, axis=0)
+    means = np.add.reduce(waves, axis=0) * (1.0 / STRIDE_POINTS)
     return StrideView(
         initial_contact_s=times_s[0],
         toe_off_s=toe_off_s,
         next_contact_s=times_s[1],
-        second_next_contact_s=times_s[2],
         from_standing=mount.from_standing,
-        step_points=step_points,
-        up_m=moved[:, 1],
-        left_m=moved[:, 0],
-        centre_left_m=centre - centre.mean(),
-        obliquity_rad=-np.arcsin(axes[:, 2, 1]),
-        tilt_rad=np.arctan2(-axes[:, 2, 0], axes[:, 2, 2]),
-        rotation_rad=yaw,
+        step_points=round(STRIDE_POINTS * (middle - first) / (last - first)),
+        waves=waves,
+        ranges=tuple(ranges.tolist()),
+        means=tuple(means.tolist()),
     )
 
 
@@ -163,6 +179,8 @@ KNOWN, FILLED = ROW_CHANNELS, ROW_CHANNELS + 1
 # 700 rows: two strides of the longest kind (1.04 s) and the delay of deciding
 KEPT_ROWS = 700
 SMOOTH_TAPS, LEVEL_TAPS = 11, 21
+# 7: the touch must be said early; 15 ms of delay instead of 25
+TOUCH_TAPS = 7
 
 
 class Past:
@@ -179,6 +197,7 @@ class Past:
         self.level = History(1, KEPT_ROWS)
         self._smoother = SymmetricSmoother(SMOOTH_TAPS)
         self._leveller = SymmetricSmoother(LEVEL_TAPS)
+        self._toucher = SymmetricSmoother(TOUCH_TAPS)
         self.restart(0)
 
     def restart(self, index: int) -> None:
@@ -188,15 +207,17 @@ class Past:
         self.level.restart(index - LEVEL_TAPS // 2)
         self._smoother.reset()
         self._leveller.reset()
+        self._toucher.reset()
 
     def append(self, rows: Array) -> tuple[Array, Array]:
-        """Store attitude rows (n, 17); return the new smoothed vertical forces (n,): 11-point, 21-point."""
+        """Store attitude rows (n, 17); return the new smoothed vertical forces (n,): 7-point, 21-point."""
         smooth = self._smoother.smooth(rows[:, FORCE.start : RATE.stop])
-        level = self._leveller.smooth(rows[:, FORCE.stop - 1 : FORCE.stop])
+        vertical = rows[:, FORCE.stop - 1 : FORCE.stop]
+        level = self._leveller.smooth(vertical)
         self.rows.append(rows)
         self.smooth.append(smooth)
         self.level.append(level)
-        return smooth[:, 2], level[:, 0]
+        return self._toucher.smooth(vertical)[:, 0], level[:, 0]
 
     def known_s(self, index: int) -> float:
         """Return the time of the last input sample row ``index`` rests on."""
