@@ -1,0 +1,222 @@
+"""Making a clean recording of one that was cut off or damaged, and longer chunks of one that is whole."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mcap import records as mcap_records
+
+from sensor_host.errors import InputError, OutputError
+from sensor_host.ports import Mode, SessionInfo
+from sensor_host.recording import layout
+from sensor_host.recording.output import OutputFile, register_channel, register_schema, start_mcap
+from sensor_host.recording.records import (
+    ATTACHMENT,
+    CHANNEL,
+    CHUNK,
+    MAGIC,
+    MESSAGE,
+    METADATA,
+    PARSE_ERRORS,
+    RECORD_HEAD,
+    SCHEMA,
+    DamageError,
+    Record,
+    find_chunk,
+    open_chunk,
+    stream_of,
+    walk,
+)
+
+CHUNK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was saved: messages written, damaged places, bytes passed over, arrivals that are known to be missing."""
+
+    messages: int
+    damaged_places: int
+    skipped_bytes: int
+    missing_arrivals: int
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Saved:
+    """Everything that could be read, without the order of the file's pieces."""
+
+    schemas: dict[int, mcap_records.Schema] = field(default_factory=dict[int, mcap_records.Schema])
+    channels: dict[int, mcap_records.Channel] = field(default_factory=dict[int, mcap_records.Channel])
+    metadata: list[mcap_records.Metadata] = field(default_factory=list[mcap_records.Metadata])
+    attachments: list[mcap_records.Attachment] = field(default_factory=list[mcap_records.Attachment])
+    messages: list[mcap_records.Message] = field(default_factory=list[mcap_records.Message])
+    damaged_places: int = 0
+    skipped_bytes: int = 0
+
+
+def recover(path: Path, out: Path) -> Recovery:
+    """Write a clean recording of everything that can be read of ``path``, whatever happened to it.
+
+    Raises
+    ------
+    InputError
+        When nothing can be saved.
+    OutputError
+        When ``out`` is there already or cannot be written.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}", path=str(path)) from error
+    saved = _salvage(data)
+    if not any(layout.is_ours(channel.topic) for channel in saved.channels.values()):
+        raise InputError(f"{path}: nothing of a recording can be found in it", path=str(path))
+    notes = _mend(saved)
+    numbers = {message.sequence for message in saved.messages if saved.channels[message.channel_id].topic != "/clock"}
+    missing = max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
+    _write(saved, out, CHUNK_S)
+    return Recovery(len(saved.messages), saved.damaged_places, saved.skipped_bytes, missing, tuple(notes))
+
+
+def rechunk(path: Path, chunk_s: float) -> None:
+    """Put a finished recording into longer chunks, in place; where that fails, it stays as it is."""
+    short = path.with_name(f".{path.name}.part")
+    try:
+        saved = _salvage(path.read_bytes())
+        if saved.damaged_places == 0:
+            short.unlink(missing_ok=True)
+            _write(saved, short, chunk_s)
+            os.replace(short, path)  # noqa: PTH105
+    except (OSError, OutputError):
+        with suppress(OSError):
+            short.unlink(missing_ok=True)
+
+
+def _salvage(data: bytes) -> _Saved:
+    """Read all records that are whole; behind damage go on at the next chunk."""
+    saved = _Saved()
+    view = memoryview(data)
+    offset = len(MAGIC) if data.startswith(MAGIC) else find_chunk(data, 0)
+    while 0 <= offset < len(data):
+        try:
+            for record in walk(view, offset):
+                offset = record.offset - RECORD_HEAD.size
+                _take(view, record, saved)
+                offset = record.end
+            break
+        except (DamageError, *PARSE_ERRORS):
+            behind = find_chunk(data, offset + 1)
+            saved.damaged_places += behind >= 0
+            saved.skipped_bytes += (behind if behind >= 0 else len(data)) - offset
+            offset = behind
+    saved.messages.sort(key=lambda message: message.sequence)
+    return saved
+
+
+def _take(view: memoryview, record: Record, saved: _Saved) -> None:
+    if record.opcode == SCHEMA:
+        schema = mcap_records.Schema.read(stream_of(view, record))
+        saved.schemas[schema.id] = schema
+    elif record.opcode == CHANNEL:
+        channel = mcap_records.Channel.read(stream_of(view, record))
+        saved.channels[channel.id] = channel
+    elif record.opcode == METADATA:
+        saved.metadata.append(mcap_records.Metadata.read(stream_of(view, record)))
+    elif record.opcode == ATTACHMENT:
+        saved.attachments.append(_attachment(view, record))
+    elif record.opcode == CHUNK:
+        inside = memoryview(open_chunk(view, record))
+        for part in _records_inside(inside):
+            if part.opcode == MESSAGE:
+                saved.messages.append(mcap_records.Message.read(stream_of(inside, part), part.length))
+            else:
+                _take(inside, part, saved)
+
+
+def _attachment(view: memoryview, record: Record) -> mcap_records.Attachment:
+    """Return an attachment whose checksum, over everything before it, is right."""
+    (crc,) = struct.unpack_from("<I", view, record.end - 4)
+    if zlib.crc32(view[record.offset : record.end - 4]) != crc:
+        raise DamageError("an attachment whose checksum is wrong", record.offset)
+    attachment: mcap_records.Attachment = mcap_records.Attachment.read(stream_of(view, record))
+    return attachment
+
+
+def _records_inside(inside: memoryview) -> Iterator[Record]:
+    offset = 0
+    while offset < len(inside):
+        opcode, length = RECORD_HEAD.unpack_from(inside, offset)
+        record = Record(opcode, offset + RECORD_HEAD.size, length)
+        if record.end > len(inside):
+            raise DamageError("a record that ends too early", offset)
+        yield record
+        offset = record.end
+
+
+def _mend(saved: _Saved) -> list[str]:
+    """Rebuild what the head said, from the channels, where the head itself is gone; say so."""
+    names = {metadata.name for metadata in saved.metadata}
+    notes: list[str] = []
+    if layout.DEVICE not in names:
+        for channel in saved.channels.values():
+            if channel.metadata.get("board"):
+                saved.metadata.append(mcap_records.Metadata(layout.DEVICE, channel.metadata))
+                notes.append(f"the device of {channel.topic} was taken from its channel")
+    if layout.SESSION not in names:
+        start_s = min((message.log_time for message in saved.messages), default=0) * 1e-9
+        session = SessionInfo("recovered", "", Mode.LIVE, datetime.fromtimestamp(start_s, UTC).isoformat(), 0, ())
+        for name, values in layout.session_metadata(session):
+            saved.metadata.append(mcap_records.Metadata(name, values))
+        notes.append("the session's head was lost: runner and configuration are unknown")
+    elif layout.VERSIONS not in names:
+        saved.metadata.append(mcap_records.Metadata(layout.VERSIONS, {"recording_schema": layout.RECORDING_SCHEMA}))
+        notes.append("the versions were lost")
+    return notes
+
+
+def _write(saved: _Saved, path: Path, chunk_s: float) -> None:
+    output = OutputFile(path)
+    try:
+        writer = start_mcap(output)
+        schemas: dict[int, mcap_records.Schema] = {}
+        channels: dict[int, int] = {}
+        for channel in sorted(saved.channels.values(), key=lambda channel: channel.id):
+            schema = saved.schemas.get(channel.schema_id)
+            if schema is not None and schema.id not in schemas:
+                schemas[schema.id] = register_schema(writer, schema.name, schema.encoding, schema.data)
+            channels[channel.id] = register_channel(
+                writer,
+                output,
+                channel.topic,
+                channel.message_encoding,
+                schemas.get(channel.schema_id),
+                channel.metadata,
+            )
+        for metadata in saved.metadata:
+            writer.add_metadata(metadata.name, metadata.metadata)
+        for attachment in saved.attachments:
+            writer.add_attachment(
+                attachment.create_time, attachment.log_time, attachment.name, attachment.media_type, attachment.data
+            )
+        chunk_end_ns = 0
+        for message in saved.messages:
+            if message.channel_id not in channels:
+                continue
+            if message.log_time >= chunk_end_ns:
+                writer.flush()
+                chunk_end_ns = message.log_time + round(chunk_s * 1e9)
+            writer.add_message(
+                channels[message.channel_id], message.log_time, message.data, message.publish_time, message.sequence
+            )
+        writer.finish()
+        output.sync()
+    finally:
+        output.close()
