@@ -1,6 +1,6 @@
 """From a file to its steps: the short way, without a session.
 
-The same decoder, clock and pipeline as in a live run, called in a plain loop.
+The same chain of decoder, clock and pipeline as in a live run, called in a plain loop.
 """
 
 from __future__ import annotations
@@ -8,23 +8,102 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pelvis.data import CoreInput, Motion, Samples, Step, Stride
-from pelvis.pipeline import Pipeline, Settings
+from pelvis.data import CoreInput, CoreOutput, Gap, Motion, Samples, Step, Stride
+from pelvis.pipeline import Pipeline
+from sensor_host.config import Config
 from sensor_host.errors import InputError
+from sensor_host.profile import Profile
+from sensor_host.routing import Router
+from sensor_host.settings import core_settings
 from sensor_host.summary import Tally
 from sensor_host.tables import CsvSamples, SampleTable, StepTable
 
-_MCAP_MAGIC = b"\x89MCAP0\r\n"
+if TYPE_CHECKING:
+    from sensor_host.recording.reader import Recording
+
+MCAP_MAGIC = b"\x89MCAP0\r\n"
 
 
-def analyze(source: Path, *, steps: Path | None = None, samples: Path | None = None) -> Tally:
+class CsvInput:
+    """A CSV file as input of the core. Nothing is known of its runner."""
+
+    config = Config()
+    profile = Profile()
+
+    def __init__(self, path: Path) -> None:
+        self._table = CsvSamples(path)
+
+    def facts(self) -> dict[str, object]:
+        return {"rate_hz": self._table.rate_hz}
+
+    def items(self, tally: Tally) -> Iterator[CoreInput]:
+        """Yield the samples; what is odd about them goes to the tally's warnings."""
+        yield from self._table
+        tally.warnings += self._table.warnings
+
+
+class RecordingInput:
+    """A recording as input of the core, with the configuration and the profile that it holds."""
+
+    def __init__(self, recording: Recording) -> None:
+        from sensor_host.profile import decode
+        from sensor_host.settings import recorded_config
+
+        self._recording = recording
+        self.config = recorded_config(recording.config) if recording.config else Config()
+        self.profile = decode(recording.profile, f"the profile in {recording.path}") if recording.profile else Profile()
+
+    def facts(self) -> dict[str, object]:
+        session = self._recording.session
+        return {"session": session.session_id, "runner": session.runner, "start_utc": session.start_utc}
+
+    def items(self, tally: Tally) -> Iterator[CoreInput]:
+        """Yield what arrived; how the links did goes to the tally."""
+        from sensor_host.recording.reader import Batch
+
+        router = Router(self._recording.session.sensors)
+        for item in self._recording.batches():
+            if isinstance(item, Batch):
+                yield from router.take_batch(item.role, item.data, item.t_host_s)
+            else:
+                yield from router.take(item)
+        if self._recording.cut:
+            tally.warnings.append("the recording ends in the middle: its last second may be missing")
+        for chain in router.chains.values():
+            tally.take(chain.health(tally.last_s))
+
+
+def open_input(path: Path) -> CsvInput | RecordingInput:
+    """Return a file as input of the core, judging by its first bytes what it is.
+
+    Raises
+    ------
+    InputError
+        When it is missing, unreadable, empty, damaged or neither a recording nor a CSV file.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MCAP_MAGIC))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", path=str(path)) from error
+    if not head:
+        raise InputError(f"{path}: is empty", path=str(path))
+    if head == MCAP_MAGIC or path.suffix.lower() == ".mcap":
+        from sensor_host.recording.reader import read
+
+        return RecordingInput(read(path))
+    return CsvInput(path)
+
+
+def analyze(source: CsvInput | RecordingInput, *, steps: Path | None = None, samples: Path | None = None) -> Tally:
     """Measure a recording or a CSV file and write the asked-for tables.
 
     Parameters
     ----------
     source
-        A recording, or a CSV file whose header carries units (`sensor_host.tables`).
+        What `open_input` gave.
     steps, samples
         Where STEPS.csv and SAMPLES.csv go; None: not written.
 
@@ -36,20 +115,20 @@ def analyze(source: Path, *, steps: Path | None = None, samples: Path | None = N
     Raises
     ------
     InputError
-        When the file cannot be used.
+        When the file turns out to be unusable.
     OutputError
         When a table cannot be written.
     """
     tally = Tally()
-    inputs = open_inputs(source, tally)
-    pipeline = Pipeline(Settings(motion=samples is not None))
+    pipeline = Pipeline(core_settings(source.config, source.profile, motion=samples is not None))
     step_table = StepTable()
     with ExitStack() as stack:
         sample_table = stack.enter_context(SampleTable(samples)) if samples is not None else None
-        for item in inputs:
-            if isinstance(item, Samples) and len(item.t_s):
-                tally.at(float(item.t_s[0]))
-                tally.at(float(item.t_s[-1]))
+        for item in source.items(tally):
+            if isinstance(item, Samples):
+                tally.span(item)
+            elif isinstance(item, Gap):
+                tally.take(item)
             for said in pipeline.feed(item):
                 _file(said, tally, step_table, sample_table)
         for said in pipeline.finish():
@@ -60,40 +139,11 @@ def analyze(source: Path, *, steps: Path | None = None, samples: Path | None = N
     return tally
 
 
-def open_inputs(source: Path, tally: Tally) -> Iterator[CoreInput]:
-    """Return the core inputs of a file, judging by its first bytes what it is.
-
-    Raises
-    ------
-    InputError
-        When it is missing, unreadable, empty or neither a recording nor a CSV file.
-    """
-    try:
-        with source.open("rb") as file:
-            head = file.read(len(_MCAP_MAGIC))
-    except OSError as error:
-        raise InputError(f"{source}: {error.strerror}", path=str(source)) from error
-    if not head:
-        raise InputError(f"{source}: is empty", path=str(source))
-    if head == _MCAP_MAGIC or source.suffix.lower() == ".mcap":
-        return _recording_inputs(source, tally)
-    return _csv_inputs(CsvSamples(source), tally)
-
-
-def _csv_inputs(table: CsvSamples, tally: Tally) -> Iterator[CoreInput]:
-    yield from table
-    tally.warnings += table.warnings
-
-
-def _recording_inputs(source: Path, tally: Tally) -> Iterator[CoreInput]:  # noqa: ARG001
-    raise InputError(f"{source}: recordings cannot be read yet", path=str(source))
-
-
-def _file(said: object, tally: Tally, steps: StepTable, samples: SampleTable | None) -> None:
+def _file(said: CoreOutput, tally: Tally, steps: StepTable, samples: SampleTable | None) -> None:
     if isinstance(said, Motion):
         if samples is not None:
             samples.take(said)
         return
-    tally.take(said)  # type: ignore[arg-type]
+    tally.take(said)
     if isinstance(said, Step | Stride):
         steps.take(said)

@@ -20,24 +20,20 @@ from typing import Protocol
 
 from pelvis.data import Command, CoreInput, Gap, HeartRate, Marker, Motion, Samples, Speed
 from pelvis.pipeline import Pipeline, Settings
-from sensor_host.chain import SensorChain
 from sensor_host.errors import HipdriveError
 from sensor_host.ports import (
     Arrival,
     Injected,
     LinkState,
     Mode,
-    Notification,
-    Role,
     Said,
-    SensorInfo,
     SessionInfo,
     SessionState,
     Sink,
     SinkState,
     Source,
-    TimedBlock,
 )
+from sensor_host.routing import Router
 from sensor_host.summary import Tally
 
 # how often a link's figures are said
@@ -58,40 +54,6 @@ class Recorder(Protocol):
     async def run(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-class Chains:
-    """The chains of a session's sensors: arrivals in, core inputs out, in the order of arrival."""
-
-    def __init__(self, sensors: Sequence[SensorInfo]) -> None:
-        self.by_role: dict[str, SensorChain] = {}
-        pelvis = next((sensor for sensor in sensors if sensor.role == Role.PELVIS), None)
-        session_time = None
-        if pelvis is not None:
-            self.by_role[pelvis.role] = SensorChain(pelvis)
-            session_time = self.by_role[pelvis.role].session_from_host
-        for sensor in sensors:
-            if sensor is not pelvis:
-                self.by_role[sensor.role] = SensorChain(sensor, session_time)
-
-    def take(self, arrival: Arrival) -> list[CoreInput]:
-        """Return what an arrival says to the core."""
-        if isinstance(arrival, Injected):
-            return [arrival.item]
-        chain = self.by_role.get(arrival.role)
-        if chain is None:
-            return []
-        if isinstance(arrival, Notification):
-            return chain.feed((arrival,))
-        if isinstance(arrival, TimedBlock):
-            return chain.feed_block(arrival)
-        chain.take_link(arrival)
-        return []
-
-    def session_from_host(self, t_host_s: float) -> float:
-        """Return the session time of a moment of the host's clock; 0 before the first sample."""
-        chain = self.by_role.get(Role.PELVIS) or next(iter(self.by_role.values()), None)
-        return chain.session_from_host(t_host_s) if chain is not None else 0.0
 
 
 class Session:
@@ -115,7 +77,7 @@ class Session:
         self._source = source
         self._recorder = recorder
         self._pipeline = Pipeline(settings)
-        self._chains = Chains(info.sensors)
+        self._router = Router(info.sensors)
         self._sinks: list[Sink] = []
         self._motion_sinks: list[Sink] = []
         self._reader: asyncio.Task[None] | None = None
@@ -195,16 +157,15 @@ class Session:
     def _take(self, arrival: Arrival) -> None:
         if self._recorder is not None:
             self._recorder.put(arrival)
-        for item in self._chains.take(arrival):
+        for item in self._router.take(arrival):
             self._feed(item)
         self._last_host_s = arrival.t_host_s
         if isinstance(arrival, LinkState) or arrival.t_host_s >= self._next_health_s:
             self._say_health(arrival.t_host_s)
 
     def _feed(self, item: CoreInput) -> None:
-        if isinstance(item, Samples) and len(item.t_s):
-            self.tally.at(float(item.t_s[0]))
-            self.tally.at(float(item.t_s[-1]))
+        if isinstance(item, Samples):
+            self.tally.span(item)
         elif isinstance(item, Gap | Marker | HeartRate | Speed):
             self._say(item)
         for said in self._pipeline.feed(item):
@@ -221,14 +182,14 @@ class Session:
 
     def _say_health(self, t_host_s: float) -> None:
         self._next_health_s = t_host_s + HEALTH_PERIOD_S
-        t_s = self._chains.session_from_host(t_host_s)
-        for chain in self._chains.by_role.values():
+        t_s = self._router.session_from_host(t_host_s)
+        for chain in self._router.chains.values():
             self._say(chain.health(t_s))
 
     def _finish(self) -> None:
         for said in self._pipeline.finish():
             self._say(said)
-        for chain in self._chains.by_role.values():
+        for chain in self._router.chains.values():
             self._say(chain.health(self.tally.last_s))
         self.tally.finish()
         self._say(SessionState("offline"))

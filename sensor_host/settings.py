@@ -14,13 +14,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args, get_origin
 
 import msgspec
 
 from sensor_host import places
 from sensor_host.config import Config, Section
 from sensor_host.errors import ConfigError
+from sensor_host.profile import Profile
+
+if TYPE_CHECKING:
+    from pelvis.pipeline import Settings as CoreSettings
 
 ENVIRONMENT_PREFIX = "HIPDRIVE_"
 DEFAULT = "default"
@@ -97,6 +101,29 @@ def load(
     if first is not None:
         raise first
     return _resolve(layers)
+
+
+def recorded_config(recorded: bytes) -> Config:
+    """Return the configuration of a recording: what it decides over the defaults, nothing of the user's own.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be read or holds what is not valid any more.
+    """
+    layers = [_from_recording(recorded)]
+    first = next(problems(layers), None)
+    if first is not None:
+        raise first
+    return _resolve(layers).config
+
+
+def core_settings(config: Config, profile: Profile, *, motion: bool) -> CoreSettings:
+    """Return what the core is told; ``motion`` asks for continuous motion as well."""
+    from pelvis.pipeline import Settings
+
+    del config, profile
+    return Settings(motion=motion)
 
 
 def check(*, file: Path | None = None, environment: Mapping[str, str] | None = None) -> list[ConfigError]:

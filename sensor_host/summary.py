@@ -5,7 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from pelvis.data import Activity, ActivityState, ContactWithdrawn, Cue, Notice, ProvisionalContact, Step, Stride
+from pelvis.data import (
+    Activity,
+    ActivityState,
+    ContactWithdrawn,
+    Cue,
+    Gap,
+    Notice,
+    ProvisionalContact,
+    Samples,
+    Step,
+    Stride,
+)
 from pelvis.metrics import METRICS
 from sensor_host.ports import LinkHealth, Said, SinkState
 
@@ -61,6 +72,8 @@ class Tally:
     sides: dict[str, int] = field(default_factory=dict[str, int])
     metrics: dict[str, Spread] = field(default_factory=lambda: {name: Spread() for name in METRICS})
     quality: Spread = field(default_factory=Spread)
+    gaps: int = 0
+    gaps_s: float = 0.0
     activity_s: dict[str, float] = field(default_factory=dict[str, float])
     cues: list[Cue] = field(default_factory=list[Cue])
     notices: list[Notice] = field(default_factory=list[Notice])
@@ -74,11 +87,12 @@ class Tally:
     _since_s: float = 0.0
     _good: set[int] = field(default_factory=set[int])
 
-    def at(self, t_s: float) -> None:
-        """Note that the input has come as far as ``t_s``."""
-        if math.isnan(self.first_s):
-            self.first_s = t_s
-        self.last_s = t_s
+    def span(self, samples: Samples) -> None:
+        """Note how far the input has come."""
+        if len(samples.t_s):
+            if math.isnan(self.first_s):
+                self.first_s = float(samples.t_s[0])
+            self.last_s = float(samples.t_s[-1])
 
     def take(self, item: Said) -> None:
         """Count one thing said."""
@@ -96,6 +110,9 @@ class Tally:
                 self.withdrawn += 1
             case Activity():
                 self._change(item.state, item.t_s)
+            case Gap():
+                self.gaps += 1
+                self.gaps_s += item.duration_s
             case Cue():
                 self.cues.append(item)
             case Notice():
@@ -147,6 +164,8 @@ class Tally:
             "activity_s": {state: round(seconds, 3) for state, seconds in sorted(self.activity_s.items())},
             "provisional_contacts": self.contacts,
             "withdrawn_contacts": self.withdrawn,
+            "gaps": self.gaps,
+            "gaps_s": round(self.gaps_s, 3),
             "cues": [
                 {"t_s": cue.decided_at_s, "rule": cue.rule, "kind": cue.kind, "words": cue.words} for cue in self.cues
             ],
@@ -187,6 +206,8 @@ class Tally:
             f"{role}: {link.samples} samples, {link.lost_samples} lost, {link.bad_notifications} bad notifications"
             for role, link in self.links.items()
         ]
+        if self.gaps:
+            lines.append(f"{self.gaps} gaps, {_clock(self.gaps_s)} in all")
         lines += [
             f"{sink.sink}: {sink.state}{f', {sink.dropped} dropped' if sink.dropped else ''}"
             f"{f' ({sink.detail})' if sink.detail else ''}"

@@ -21,11 +21,12 @@ def command(*, source: Path, steps: Path | None, samples: Path | None, summary: 
     Any mounting will do, and any rate from 50 to 500 Hz. Times in the tables
     are those of the input.
     """
-    from sensor_host.analysis import analyze
+    from sensor_host.analysis import analyze, open_input
     from sensor_host.commands.output import print_summary, write_summary
 
-    tally = analyze(source, steps=steps, samples=samples)
-    facts: dict[str, object] = {"input": str(source)}
+    opened = open_input(source)
+    tally = analyze(opened, steps=steps, samples=samples)
+    facts: dict[str, object] = {"input": str(source), **opened.facts()}
     if summary is not None:
         write_summary(summary, facts, tally)
     print_summary(facts, tally, as_json=as_json)
