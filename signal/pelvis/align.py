@@ -20,6 +20,8 @@ GRID_RATE_HZ = 200.0
 GRID_PERIOD_S = 1.0 / GRID_RATE_HZ
 # 80 ms: a hole that cubic interpolation crosses without harm; longer ones need the stride before
 INTERPOLATED_GAP_S = 0.08
+# 0.25 s: as long as the runner is not known to run, a straight line is better than starting over
+BRIDGED_SAMPLES = 50
 # 2 % of a grid period: the stamps of an exact 200 Hz clock, rounded to microseconds, count as on the grid
 ON_GRID_S = 0.02 * GRID_PERIOD_S
 # 4096 samples: the working set of one block stays in the processor's cache
@@ -31,13 +33,15 @@ class Aligned:
     """Grid samples ``index`` .. ``index + n``: acceleration and angular rate in the sensor frame.
 
     ``motion`` (n, 6): acc_mps2 then gyr_radps. ``known_s`` (n,) is the time of the last input
-    sample each row rests on. ``filled`` says that the rows were made up over a hole.
+    sample each row rests on. ``filled`` and ``clipped`` (n,) are 1 where a row was made up over
+    a hole, and where its samples reached the end of their range, else 0.
     """
 
     index: int
     motion: Array
     known_s: Array
-    filled: bool
+    filled: Array
+    clipped: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Aligner:
         self._next = 0
         self._started = False
         self._times = np.empty(0)
-        self._rows = np.empty((0, 6))
+        self._rows = np.empty((0, 7))
         self._last_s = 0.0
         self._smoother: SymmetricSmoother | None = None
         self._past = np.empty((0, 6))
@@ -77,10 +81,13 @@ class Aligner:
         it reads ``stride_samples`` when it comes to a hole.
         """
         period_s = 1.0 / samples.rate_hz
-        rows = np.concatenate((samples.acc_mps2, samples.gyr_radps), axis=1)
         times = samples.t_s
         if not len(times):
             return
+        rows = np.empty((len(times), 7))
+        rows[:, 0:3] = samples.acc_mps2
+        rows[:, 3:6] = samples.gyr_radps
+        rows[:, 6] = samples.clipped
         if not self._started:
             self._started = True
             self.origin_s = float(times[0])
@@ -95,13 +102,14 @@ class Aligner:
                 high = min(hole, low + LARGEST_BLOCK)
                 yield from self._interpolate(times[low:high], rows[low:high], period_s)
             if hole < len(times):
-                yield from self._cross(float(times[hole]), rows[hole])
+                yield from self._cross(float(times[hole]), rows[hole, :6])
             start = hole
 
     def _interpolate(self, times: Array, rows: Array, period_s: float) -> Iterator[Aligned]:
         if self._smoother is not None:
             # what comes out is centred `delay` samples ago, but known only now
             rows = self._smoother.smooth(rows)
+            rows[:, 6] = rows[:, 6] > 0.0
             times = times - self._smoother.delay_samples * period_s
         t = np.concatenate((self._times, times))
         x = np.concatenate((self._rows, rows))
@@ -114,11 +122,12 @@ class Aligner:
             if len(between):
                 out[between] = _hermite(t, x, grid[between], left[between], period_s)
                 need[between] += 1
+            lost = t[need] - t[left] > 1.5 * period_s * (need - left)
             first = self._next
             self._next += len(grid)
-            aligned = Aligned(first, out, known[need], filled=False)
-            self._remember(out)
-            yield aligned
+            motion = np.ascontiguousarray(out[:, :6])
+            self._remember(motion)
+            yield Aligned(first, motion, known[need], filled=lost * 1.0, clipped=x[need, 6])
         self._times = t[-4:].copy()
         self._rows = x[-4:].copy()
 
@@ -151,7 +160,14 @@ class Aligner:
             first = self._next
             self._next = resume
             self._remember(fill)
-            yield Aligned(first, fill, np.full(missing, resume_s), filled=True)
+            yield Aligned(first, fill, np.full(missing, resume_s), filled=np.ones(missing), clipped=np.zeros(missing))
+        elif 0 < missing <= BRIDGED_SAMPLES and len(self._past):
+            part = ((np.arange(missing) + 1.0) / (missing + 1.0))[:, np.newaxis]
+            line = (1.0 - part) * self._past[-1] + part * row
+            first = self._next
+            self._next = resume
+            self._remember(line)
+            yield Aligned(first, line, np.full(missing, resume_s), filled=np.ones(missing), clipped=np.zeros(missing))
         elif missing > 0:
             self._next = resume
             self._past = self._past[:0]
@@ -167,7 +183,7 @@ class Aligner:
 
 
 def _hermite(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: float) -> Array:
-    """Interpolate rows x (n, 6) at times ``grid`` by cubics through the samples, tangents from their neighbours.
+    """Interpolate rows x (n, channels) at times ``grid`` by cubics through the samples, tangents from their neighbours.
 
     A neighbour beyond a hole gives no tangent: there the slope of the interval itself is used.
     """

@@ -46,6 +46,7 @@ class AnchorFinder:
         self._up = -math.inf
         self._down = math.nan
         self._loaded = False
+        self._valid_from = 0
 
     def find(self, first_index: int, vertical_g: Array) -> list[tuple[int, Anchor]]:
         """Return (index of the deciding row, anchor) for rows centred on ``first_index`` onward."""
@@ -63,7 +64,7 @@ class AnchorFinder:
             kind = int(kinds[i])
             low, high = float(a[i]), float(b[i])
             index = first_index + i
-            if kind & 1:
+            if kind & 1 and index > self._valid_from:
                 self._rise = index - 1 + (BODY_WEIGHT_G - low) / (high - low)
             if kind & 2 and not self._loaded and self._rise - self._up >= SHORTEST_STEP_SAMPLES:
                 self._loaded = True
@@ -76,8 +77,9 @@ class AnchorFinder:
                 found.append((index, Anchor(self._up, self._down)))
         return found
 
-    def restart(self) -> None:
-        """Forget a loading that was under way."""
+    def restart(self, index: int) -> None:
+        """Forget a loading that was under way; what is centred before ``index`` is not real."""
+        self._valid_from = index
         self._previous = math.nan
         self._rise = -math.inf
         self._loaded = False
@@ -311,6 +313,7 @@ class TouchFinder:
     def __init__(self) -> None:
         self._previous = math.nan
         self._armed = False
+        self._valid_from = 0
 
     def find(self, first_index: int, vertical_g: Array) -> list[tuple[int, float]]:
         """Return (index of the deciding row, fractional index of the rise) for rows centred from ``first_index``."""
@@ -322,14 +325,15 @@ class TouchFinder:
         changes = np.flatnonzero((kinds != np.concatenate(([0], kinds[:-1]))) & (kinds > 0))
         for i in changes.tolist():
             if kinds[i] & 2:
-                self._armed = True
+                self._armed = first_index + i > self._valid_from
             elif self._armed:
                 self._armed = False
                 low, high = float(a[i]), float(b[i])
                 found.append((first_index + i, first_index + i - 1 + (TOUCH_G - low) / (high - low)))
         return found
 
-    def restart(self) -> None:
-        """Forget what was under way."""
+    def restart(self, index: int) -> None:
+        """Forget what was under way; what is centred before ``index`` is not real."""
+        self._valid_from = index
         self._previous = math.nan
         self._armed = False

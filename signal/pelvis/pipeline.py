@@ -32,7 +32,16 @@ from pelvis.data import (
 )
 from pelvis.mounting import StillFinder
 from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker
-from pelvis.windows import FILLED, KNOWN, LEVEL_TAPS, TOUCH_TAPS, Past, pelvis_motion
+from pelvis.windows import (
+    CLIPPED,
+    FILLED,
+    KNOWN,
+    LEVEL_TAPS,
+    PAST_CHANNELS,
+    TOUCH_TAPS,
+    Past,
+    pelvis_motion,
+)
 
 ALGORITHM_VERSION = f"1.{COEFFICIENTS_VERSION}"
 
@@ -84,10 +93,11 @@ class Pipeline:
 
     def _advance(self, part: Aligned) -> Iterator[CoreOutput]:
         first, n = part.index, len(part.motion)
-        rows = np.empty((n, ROW_CHANNELS + 2))
+        rows = np.empty((n, PAST_CHANNELS))
         rows[:, :ROW_CHANNELS] = self._tracker.track(part.motion)
         rows[:, KNOWN] = part.known_s
         rows[:, FILLED] = part.filled
+        rows[:, CLIPPED] = part.clipped
         touch_z, level_z = self._past.append(rows)
         self._steps.origin_s = self._aligner.origin_s
         if not self._steps.has_gyroscope and part.motion[:, 3:].any():
@@ -179,8 +189,8 @@ class Pipeline:
             yield from self._say(self._steps.restart(last))
         self._tracker.restart()
         self._still.restart()
-        self._anchors.restart()
-        self._touches.restart()
+        self._anchors.restart(hole.next_index)
+        self._touches.restart(hole.next_index)
         self._past.restart(hole.next_index)
         self._next_watch = hole.next_index + WATCH_SAMPLES
         self._motion_from = hole.next_index + -hole.next_index % MOTION_HOP_SAMPLES

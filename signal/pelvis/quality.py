@@ -1,24 +1,58 @@
-"""How far a step can be trusted: one number from 0 to 1, and the reasons that lowered it."""
+"""How far a step can be trusted: one number from 0 to 1, and the reasons that lowered it.
+
+Quality is the standard error of contact time on undisturbed signals, divided by the one
+expected for this step: 1 is as good as it gets, 0.5 means an error twice as large. The
+expected error adds up, in squares, what each disturbance was seen to cost on force plates.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+# ms of contact time; costs found on Fukuchi 2017's force plates with disturbances added one at a time
+UNDISTURBED_MS = 8.5
+STRANGE_MS = 3.0  # per squared spread beyond the usual one
+FILLED_MS = 40.0  # per share of made-up samples in the last two steps
+CLIPPED_MS = 25.0
+UNEVEN_MS = 60.0  # per relative deviation from the usual step time beyond 5 %
+SETTLING_MS = 60.0  # divided by the number of steps of this run
+NO_GYROSCOPE_MS = 10.0
+TURNED_MS = 8.0
+AMBIGUOUS_MS = 20.0  # forward and backward told apart with little confidence
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known about the making of one step."""
+    """What is known about the making of one step.
+
+    ``strangeness`` of `pelvis.contacts.Events`; ``run_steps`` since the run began; ``period_ratio`` step time
+    against the usual one; shares of ``filled`` and ``clipped`` samples; ``axis_confidence`` of forward against
+    backward; ``disagrees``: the sensor seems to have turned since its heading was frozen.
+    """
 
     strangeness: float
     run_steps: int
     period_ratio: float
     filled_ratio: float
+    clipped_ratio: float
     axis_confidence: float
     disagrees: bool
-    roughness_g: float
     has_gyroscope: bool
 
 
 def judge(evidence: Evidence) -> tuple[float, tuple[str, ...]]:
-    """Return the quality of a step and the flags that say what lowered it."""
-    return 1.0, ()
+    """Return the quality of a step and the flags of what lowered it, the worst first."""
+    costs = (
+        (STRANGE_MS * max(0.0, evidence.strangeness - 1.0), "unusual_waveform"),
+        (FILLED_MS * evidence.filled_ratio, "lost_samples"),
+        (CLIPPED_MS * evidence.clipped_ratio, "clipped"),
+        (UNEVEN_MS * max(0.0, abs(evidence.period_ratio - 1.0) - 0.05), "uneven_step_time"),
+        (SETTLING_MS / evidence.run_steps, "settling"),
+        (0.0 if evidence.has_gyroscope else NO_GYROSCOPE_MS, "no_gyroscope"),
+        (TURNED_MS if evidence.disagrees else 0.0, "sensor_turned"),
+        (AMBIGUOUS_MS * max(0.0, 0.5 - evidence.axis_confidence), "forward_ambiguous"),
+    )
+    variance = sum(cost * cost for cost, _ in costs)
+    worst = sorted((cost, flag) for cost, flag in costs if cost > 0.5 * UNDISTURBED_MS)
+    return UNDISTURBED_MS / math.sqrt(UNDISTURBED_MS**2 + variance), tuple(flag for _, flag in reversed(worst))

@@ -43,6 +43,7 @@ from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
 from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
 from pelvis.quality import Evidence, judge
 from pelvis.windows import (
+    CLIPPED,
     FILLED,
     SMOOTH_TAPS,
     Past,
@@ -190,6 +191,7 @@ class StepTracker:
         pair_seen = len(self._anchors) == 3 and self.gate.promising
         if not pair_seen:
             self._run_steps = 0
+            self.stride_samples = 0
             return
         if self._run_steps == 0:
             self._begin()
@@ -241,6 +243,7 @@ class StepTracker:
     def _learn(self, anchor: Anchor, signals: Array) -> Array:
         """Update level, axis and heading from the last two steps; return the mean row over them."""
         self._run_steps += 1
+        self.stride_samples = round(anchor.up - self._anchors[0].up)
         rows = self._past.rows.view(int(self._anchors[0].up), int(anchor.up) + 1)
         mean = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
         self._level(unit(mean[6:9]))
@@ -317,9 +320,9 @@ class StepTracker:
                 run_steps=self._run_steps,
                 period_ratio=period / self._typical_period if self._typical_period else 1.0,
                 filled_ratio=float(mean[FILLED]),
+                clipped_ratio=float(mean[CLIPPED]),
                 axis_confidence=self._axis.sign_confidence,
                 disagrees=self._disagrees(),
-                roughness_g=self._roughness(anchor),
                 has_gyroscope=self.has_gyroscope,
             )
         )
@@ -344,12 +347,6 @@ class StepTracker:
         self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side))
         if len(self._made) == 3:
             yield self._complete(row)
-
-    def _roughness(self, anchor: Anchor) -> float:
-        """Return how much of the vertical force the smoothing took away, RMS in g: wobble and noise."""
-        low, high = int(self._anchors[-2].up), int(anchor.down) + 1
-        rest = self._past.rows.view(low, high)[:, 11] - self._past.smooth.view(low, high)[:, 2]
-        return math.sqrt(float(rest @ rest) / len(rest))
 
     def _which_side(self, roll_radps: float, anchor: Anchor, period: float) -> tuple[Side, float]:
         if not self.has_gyroscope:
@@ -409,7 +406,6 @@ class StepTracker:
     def _complete(self, row: int) -> Stride:
         first, middle, last = self._made
         self._made.popleft()
-        self.stride_samples = round(last.initial_contact - first.initial_contact)
         start = int(first.initial_contact)
         view = view_stride(
             self._past.rows.view(start, int(last.initial_contact) + 2),

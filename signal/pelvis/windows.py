@@ -175,7 +175,8 @@ def view_stride(
 # ------------------------------------------------------------------ the recent past
 
 # columns added to the attitude rows
-KNOWN, FILLED = ROW_CHANNELS, ROW_CHANNELS + 1
+KNOWN, FILLED, CLIPPED = ROW_CHANNELS, ROW_CHANNELS + 1, ROW_CHANNELS + 2
+PAST_CHANNELS = ROW_CHANNELS + 3
 # 700 rows: two strides of the longest kind (1.04 s) and the delay of deciding
 KEPT_ROWS = 700
 SMOOTH_TAPS, LEVEL_TAPS = 11, 21
@@ -186,13 +187,13 @@ TOUCH_TAPS = 7
 class Past:
     """The last seconds on the grid: attitude rows, and the smoothed signals the event models read.
 
-    ``rows`` attitude rows (15), KNOWN time, FILLED flag. ``smooth`` (6) earth-frame force and rate after
+    ``rows`` attitude rows (15), KNOWN time, FILLED and CLIPPED flags. ``smooth`` (6) earth-frame force and rate after
     the 11-point window, ``level`` (1) vertical force after the 21-point window; both are found under the
     index on which they are centred.
     """
 
     def __init__(self) -> None:
-        self.rows = History(ROW_CHANNELS + 2, KEPT_ROWS)
+        self.rows = History(PAST_CHANNELS, KEPT_ROWS)
         self.smooth = History(6, KEPT_ROWS)
         self.level = History(1, KEPT_ROWS)
         self._smoother = SymmetricSmoother(SMOOTH_TAPS)
@@ -210,7 +211,7 @@ class Past:
         self._toucher.reset()
 
     def append(self, rows: Array) -> tuple[Array, Array]:
-        """Store attitude rows (n, 17); return the new smoothed vertical forces (n,): 7-point, 21-point."""
+        """Store rows (n, 18); return the new smoothed vertical forces (n,): 7-point, 21-point."""
         smooth = self._smoother.smooth(rows[:, FORCE.start : RATE.stop])
         vertical = rows[:, FORCE.stop - 1 : FORCE.stop]
         level = self._leveller.smooth(vertical)
