@@ -1,0 +1,81 @@
+"""Write the pages of docs/ that derive from the code, or tell which are out of date.
+
+python docs/generate.py           write them
+python docs/generate.py --check   write nothing; exit code 1 when one is out of date
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, Metric
+
+DOCS = Path(__file__).resolve().parent
+
+METRICS_PAGE = """\
+# Metrics
+
+<!-- Written by docs/generate.py from signal/pelvis/metrics.py. Change the docstring there, then `make docs`. -->
+
+One function per metric in [metrics.py](../signal/pelvis/metrics.py); CSV columns, MQTT fields and screens derive from the
+same table. A name carries its unit. Frames and signs: [frames.md](frames.md). What is unknown is empty in CSV, `null` in JSON.
+
+A step speaks twice. What stands in the first table is said once its stance has been seen, with `reported_at_s`, the time of
+the last sample that had a say. What stands in the second needs the contacts that follow; it is said with `completed_at_s`.
+
+## Known when a step is reported
+
+{step}
+
+## Known when its stride is complete
+
+{stride}
+
+## Besides
+
+| Column | Unit | |
+|---|---|---|
+| `initial_contact_s` | s | the foot touches the ground |
+| `toe_off_s` | s | the same foot leaves it |
+| `side` | | of the foot in contact: left, right, unknown |
+| `quality` | 0 to 1 | how far the step can be trusted; 0 means do not use |
+| `reported_at_s`, `completed_at_s` | s | time of the last sample that had a say; a sample's time, never the end of a block |
+| `step_index`, `stride_index` | | count from 0 |
+
+## What cannot be measured from the pelvis
+
+Hip extension, glute activation, knee position, foot strike and arms are not seen by a sensor at the waist, and no stand-in
+for them is offered. Left-right asymmetry of contact time is smaller than the error of one step and is not reported per step.
+"""
+
+
+def metrics_page() -> str:
+    """Return the page about METRICS."""
+    return METRICS_PAGE.format(step=_table(STEP_METRICS), stride=_table(STRIDE_METRICS))
+
+
+def _table(metrics: Sequence[Metric]) -> str:
+    rows = ["| Metric | Unit | Definition |", "|---|---|---|"]
+    rows += [f"| `{metric.name}` | {metric.unit} | {metric.definition} |" for metric in metrics]
+    return "\n".join(rows)
+
+
+PAGES: dict[Path, Callable[[], str]] = {DOCS / "metrics.md": metrics_page}
+
+
+def main() -> None:
+    """Write or check every page."""
+    stale = [path for path, page in PAGES.items() if not path.exists() or path.read_text(encoding="utf-8") != page()]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            sys.exit(f"out of date: {', '.join(path.name for path in stale)}; write them anew with 'make docs'")
+        return
+    for path in stale:
+        path.write_text(PAGES[path](), encoding="utf-8")
+        print(f"wrote {path.relative_to(DOCS.parent)}")
+
+
+if __name__ == "__main__":
+    main()
