@@ -49,6 +49,7 @@ from sensor_host.summary import Tally
 
 if TYPE_CHECKING:
     import aiomqtt
+    import paho.mqtt.client as paho
 
 Inject: TypeAlias = Callable[[Marker | Command | Speed], None]
 
@@ -67,6 +68,8 @@ REPORT_EVERY_S: Final = 1.0
 # 100 steps are about 50 kB
 HISTORY_PART: Final = 100
 INCOMING: Final = 100
+# 16 messages are about a millisecond
+BATCH: Final = 16
 
 _RANKS: Final = {"samples": 0, "cue": 2, "state": 2, "activity": 2, "notice": 2, "marker": 2, "resp": 2, "summary": 2}
 
@@ -130,7 +133,8 @@ class MqttSink:
         self._reported_at_s = -inf
         self._tls: ssl.SSLContext | None = None
 
-        # The latest session time seen.
+        # The first and the latest session time seen.
+        self._first_s = inf
         self._t_s = -inf
         self._activity = ActivityState.OTHER
         self._recent = RecentSteps()
@@ -161,15 +165,15 @@ class MqttSink:
         if isinstance(item, Step | Stride):
             self._recent.add(item)
             self._remember(item, message)
-            self._t_s = max(self._t_s, item.reported_at_s if isinstance(item, Step) else item.completed_at_s)
+            self._see(item.reported_at_s if isinstance(item, Step) else item.completed_at_s)
         elif isinstance(item, Activity):
             self._activity = item.state
-            self._t_s = max(self._t_s, item.decided_at_s)
+            self._see(item.decided_at_s)
         elif isinstance(item, LinkHealth):
-            self._t_s = max(self._t_s, item.t_s)
+            self._see(item.t_s)
         self._tally.take(item)
-        if self._t_s > -inf:
-            self._tally.at(self._t_s)
+        if self._t_s > -inf and not isinstance(item, Step):
+            # A step is on its way to somebody's ear: figures can wait for the next stride or link health.
             self._put_figures()
 
     async def room(self) -> None:
@@ -187,9 +191,13 @@ class MqttSink:
         self._outbox.put(message)
         return message
 
+    def _see(self, t_s: float) -> None:
+        self._first_s = min(self._first_s, t_s)
+        self._t_s = max(self._t_s, t_s)
+
     def _put_motion(self, motion: Motion) -> None:
         if len(motion.t_s):
-            self._t_s = max(self._t_s, float(motion.t_s[-1]))
+            self._see(float(motion.t_s[-1]))
         if time.monotonic() < self._samples_until_s:
             for part in cut_motion(motion):
                 self._put(part)
@@ -208,7 +216,7 @@ class MqttSink:
         self._put(
             SessionFigures(
                 t_s=max(0.0, self._t_s),
-                duration_s=tally.duration_s,
+                duration_s=max(0.0, self._t_s - self._first_s),
                 steps=tally.steps,
                 good_steps=tally.good_steps,
                 left_steps=tally.sides.get("left", 0),
@@ -294,21 +302,24 @@ class MqttSink:
         online = encode(SessionState("online"), self._numbers["state"], self._address)
         self._numbers["state"] += 1
         await client.publish(online.topic, online.payload, online.qos, online.retain)
+        _write_at_once(client)
         self._outbox.policy = self._policy
         self._tell("ready", f"publishing to {self.broker}")
 
     async def _publish(self, client: aiomqtt.Client) -> None:
         while True:
-            while self._pending:
-                message = self._pending[0]
-                await client.publish(message.topic, message.payload, message.qos, message.retain)
-                self._pending.popleft()
-            batch = await self._outbox.take()
-            if not batch:
+            if not self._pending:
+                self._pending.extend(await self._outbox.take(BATCH))
+            if not self._pending:
                 return
-            self._pending.extend(batch)
+            while self._pending:
+                await _send(client, self._pending[0])
+                self._pending.popleft()
             if self._outbox.dropped != self._state.dropped:
                 self._tell(self._state.state, self._state.detail)
+            if len(self._outbox):
+                # A long backlog must not keep the radio's callbacks waiting.
+                await asyncio.sleep(0)
 
     def _refused(self, failure: Exception) -> bool:
         """Tell why there is no connection; return whether trying again soon is of no use."""
@@ -380,6 +391,43 @@ class MqttSink:
                     strides=tuple(m.payload for m in part if m.level == "stride"),
                 )
             )
+
+
+def _write_at_once(client: aiomqtt.Client) -> None:
+    """Let the connected client watch its socket for writing from the event loop directly.
+
+    aiomqtt asks for it through another round of the loop, since while connecting it may be in a thread: a message that
+    `_send` has long written would leave the socket watched for ever, and the processor busy.
+    """
+    loop = asyncio.get_running_loop()
+    wrapped = client._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def watch(paho: paho.Client, _data: object, sock: paho.SocketLike) -> None:
+        loop.add_writer(sock.fileno(), paho.loop_write)
+
+    def unwatch(_paho: paho.Client, _data: object, sock: paho.SocketLike) -> None:
+        loop.remove_writer(sock.fileno())
+
+    wrapped.on_socket_register_write = watch
+    wrapped.on_socket_unregister_write = unwatch
+
+
+async def _send(client: aiomqtt.Client, message: Message) -> None:
+    """Publish one message.
+
+    aiomqtt's own publish waits two rounds of the event loop for every message. So a message goes straight to the client
+    it wraps and from there into the socket; only when that is full, or an answer is due, it is waited for.
+    """
+    import aiomqtt
+    from paho.mqtt.enums import MQTTErrorCode
+
+    wrapped = client._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if message.qos or wrapped.want_write():
+        await client.publish(message.topic, message.payload, message.qos, message.retain)
+        return
+    error = wrapped.publish(message.topic, message.payload, 0, message.retain).rc or wrapped.loop_write()
+    if error:
+        raise aiomqtt.MqttError(MQTTErrorCode(error).name)
 
 
 class _NewestMessages(asyncio.Queue["aiomqtt.Message"]):
