@@ -84,7 +84,7 @@ class Motion:
 
     ``is_opening`` tells a notification that describes the stream from one that carries samples; a replay that starts
     in the middle needs it. ``device_time_us`` reads the device's clock out of a packet, None where there is none.
-    ``index_wrap`` and ``device_wrap_us`` are where its counters start again.
+    ``new_encoder`` takes the nominal rate. ``index_wrap`` and ``device_wrap_us`` are where its counters start again.
     """
 
     rate_hz: float
@@ -94,7 +94,7 @@ class Motion:
     index_wrap: int
     device_wrap_us: int
     new_decoder: Callable[[], MotionDecoder]
-    new_encoder: Callable[[], MotionEncoder]
+    new_encoder: Callable[[float], MotionEncoder]
     is_opening: Callable[[bytes], bool]
     device_time_us: Callable[[bytes], int | None]
 

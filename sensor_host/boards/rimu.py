@@ -363,7 +363,7 @@ RIMU = Board(
         index_wrap=INDEX_WRAP,
         device_wrap_us=DEVICE_WRAP_US,
         new_decoder=RimuDecoder,
-        new_encoder=RimuEncoder,
+        new_encoder=lambda rate_hz: RimuEncoder(Info(rate_hz=rate_hz)),
         is_opening=is_info,
         device_time_us=device_time_us,
     ),

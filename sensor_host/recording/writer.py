@@ -36,7 +36,7 @@ class RecordingWriter:
     config, profile
         The resolved configuration and the runner's profile as they are, attached verbatim; empty means none.
     flush_s
-        How much time of the arrivals' own clock is held back at most. `flush` may be called sooner.
+        How much time of the arrivals' own clock is held back at most; None leaves it to the caller to `flush`.
     anchor_host_s
         The host's clock at ``session.start_utc``; without it, the time of the first arrival.
     metadata
@@ -57,7 +57,7 @@ class RecordingWriter:
         config: bytes = b"",
         profile: bytes = b"",
         *,
-        flush_s: float = FLUSH_S,
+        flush_s: float | None = FLUSH_S,
         anchor_host_s: float | None = None,
         metadata: Mapping[str, Mapping[str, str]] | None = None,
         config_type: str = "application/toml",
@@ -128,7 +128,7 @@ class RecordingWriter:
         self._number += 1
         if self._flushed_host_s is None:
             self._flushed_host_s = t_host_s
-        elif t_host_s - self._flushed_host_s >= self._flush_s:
+        elif self._flush_s is not None and t_host_s - self._flushed_host_s >= self._flush_s:
             self.flush()
             self._flushed_host_s = t_host_s
 
@@ -159,7 +159,8 @@ class RecordingWriter:
             self._output.sync()
         finally:
             self._output.close()
-        if self._flush_s < FINISHED_CHUNK_S and self._output.tell() <= RECHUNK_AT_MOST_BYTES:
+        short_chunks = self._flush_s is None or self._flush_s < FINISHED_CHUNK_S
+        if short_chunks and self._output.tell() <= RECHUNK_AT_MOST_BYTES:
             from sensor_host.recording.recover import rechunk
 
             rechunk(self.path, FINISHED_CHUNK_S)
