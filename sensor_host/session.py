@@ -26,6 +26,7 @@ from sensor_host.ports import (
     Injected,
     LinkState,
     Mode,
+    Notification,
     Said,
     SessionInfo,
     SessionState,
@@ -69,15 +70,26 @@ class Session:
         What the core is told.
     recorder
         Keeps the arrivals; None: nothing is recorded.
+    openings
+        The heads of the streams when a replay begins behind them.
     """
 
-    def __init__(self, info: SessionInfo, source: Source, settings: Settings, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        info: SessionInfo,
+        source: Source,
+        settings: Settings,
+        recorder: Recorder | None = None,
+        openings: Sequence[Notification] = (),
+    ) -> None:
         self.info = info
         self.tally = Tally()
         self._source = source
         self._recorder = recorder
         self._pipeline = Pipeline(settings)
         self._router = Router(info.sensors)
+        for role, chain in self._router.chains.items():
+            chain.start_behind([opening for opening in openings if opening.role == role])
         self._sinks: list[Sink] = []
         self._motion_sinks: list[Sink] = []
         self._reader: asyncio.Task[None] | None = None

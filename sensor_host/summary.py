@@ -190,9 +190,9 @@ class Tally:
 
     def lines(self) -> list[str]:
         """Return the summary as lines for a screen."""
-        lines = [f"{_clock(self.duration_s)} long, {self.steps} steps{self._sides()}"]
+        lines = [f"{clock(self.duration_s)} long, {self.steps} steps{self._sides()}"]
         if self.activity_s:
-            lines.append(", ".join(f"{state} {_clock(seconds)}" for state, seconds in sorted(self.activity_s.items())))
+            lines.append(", ".join(f"{state} {clock(seconds)}" for state, seconds in sorted(self.activity_s.items())))
         if self.good_steps:
             lines.append(f"{'':22}{'mean':>9} {'sd':>9}")
             for name, spread in self.metrics.items():
@@ -201,13 +201,13 @@ class Tally:
                     sd = "" if math.isnan(spread.sd) else f"{spread.sd:.{metric.decimals}f}"
                     lines.append(f"  {metric.title:20}{spread.mean:9.{metric.decimals}f} {sd:>9} {metric.unit}")
             lines.append(f"  {'quality':20}{self.quality.mean:9.2f}")
-        lines += [f"cue at {_clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
+        lines += [f"cue at {clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
         lines += [
             f"{role}: {link.samples} samples, {link.lost_samples} lost, {link.bad_notifications} bad notifications"
             for role, link in self.links.items()
         ]
         if self.gaps:
-            lines.append(f"{self.gaps} gaps, {_clock(self.gaps_s)} in all")
+            lines.append(f"{self.gaps} gaps, {clock(self.gaps_s)} in all")
         lines += [
             f"{sink.sink}: {sink.state}{f', {sink.dropped} dropped' if sink.dropped else ''}"
             f"{f' ({sink.detail})' if sink.detail else ''}"
@@ -223,7 +223,7 @@ class Tally:
         return f" ({', '.join(known)})" if known else ""
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Return seconds as a runner reads them: 4.2 s, 12:05, 1:02:05."""
     if seconds < 60:
         return f"{seconds:.1f} s"

@@ -10,7 +10,6 @@ What is written appears under its name when it is complete, never before.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -459,22 +458,33 @@ def _digits(values: Array, decimals: int) -> NDArray[np.uint8]:
     return np.column_stack(columns[::-1])
 
 
-# ---------------------------------------------------------------- truth out
+# ---------------------------------------------------------------- simulated samples and truth out
+
+
+def samples_header() -> bytes:
+    """Return the header of a table of sensor samples, as `CsvSamples` reads it."""
+    return b"t_s,acc_x_mps2,acc_y_mps2,acc_z_mps2,gyr_x_radps,gyr_y_radps,gyr_z_radps\n"
+
+
+def format_samples(t_s: Array, acc_mps2: Array, gyr_radps: Array) -> bytes:
+    """Return the lines of a table of sensor samples."""
+    rows = np.column_stack([t_s, acc_mps2, gyr_radps])
+    line = "%.6f" + 6 * ",%.7g" + "\n"
+    return ((line * len(rows)) % tuple(rows.ravel().tolist())).encode()
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Write a plain table.
+    """Write a plain table; what is not known (NaN) is left empty.
 
     Raises
     ------
     OutputError
         When the file cannot be written.
     """
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    lines = [",".join(columns)]
+    lines += [
+        ",".join([_cell(name, value if isinstance(value, int | float) else str(value)) for name, value in pairs])
+        for pairs in (list(zip(columns, row, strict=True)) for row in rows)
+    ]
     with WholeFile(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(("\n".join(lines) + "\n").encode())

@@ -86,3 +86,22 @@ def resolve(
         if value is not None:
             given.append(Flag(flag, path, str(value)))
     return load(flags=given, file=config_file, recorded=recorded)
+
+
+def session_options(command: Command) -> Command:
+    """Add what every command has that runs a session: where it is heard, shown, published and kept."""
+    for option in reversed(
+        [
+            click.option(
+                "--broker",
+                metavar="URL",
+                help="MQTT broker: embedded (the default), off, or mqtt(s)://[user@]host[:port].",
+            ),
+            click.option("--no-sound", is_flag=True, help="Play nothing."),
+            click.option("--no-console", is_flag=True, help="Show no live table."),
+            click.option("--summary", type=click.Path(path_type=Path), help="Write the summary here (JSON)."),
+            click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no live table."),
+        ]
+    ):
+        command = option(command)
+    return config_options(command)

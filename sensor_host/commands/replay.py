@@ -1,0 +1,90 @@
+"""``hipdrive replay``: a recording as if it happened now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from sensor_host.commands.options import DURATION, config_options, resolve, session_options
+
+MAX = "max"
+
+
+class Speed(click.ParamType[float | None]):
+    """How fast: a factor, or ``max`` (None)."""
+
+    name = "factor"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        if value is None or isinstance(value, float):
+            return value
+        text = str(value).strip().lower()
+        if text == MAX:
+            return None
+        try:
+            factor = float(text.removesuffix("x"))
+        except ValueError:
+            factor = 0.0
+        if not 0.01 <= factor <= 1000:
+            self.fail(f"{value!r} is no speed; write a factor from 0.01 to 1000, or max", param, ctx)
+        return factor
+
+
+@click.command(short_help="Play a recording as if it happened now.")
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--speed", type=Speed(), default="1", show_default=True, help="How fast: 1, 2.5, 10 ... or max.")
+@click.option("--from", "start_s", type=DURATION, help="Begin here, as in 5m or 90s.")
+@click.option("--to", "end_s", type=DURATION, help="End here.")
+@session_options
+@config_options
+def command(
+    *,
+    recording: Path,
+    speed: float | None,
+    start_s: float | None,
+    end_s: float | None,
+    broker: str | None,
+    no_sound: bool,
+    no_console: bool,
+    summary: Path | None,
+    as_json: bool,
+    config_file: Path | None,
+    runner: str | None,
+    settings: Sequence[str],
+) -> None:
+    """Play a recording as if it happened now: on the screen, in the ear and over MQTT.
+
+    The runner, the sensor and the cues are those of the recording unless an
+    option says otherwise; where it is published and heard is your own
+    configuration. What is measured is the same as in the live run, to the bit.
+    With --speed max it runs as fast as it can, and without sound.
+    """
+    if start_s is not None and end_s is not None and end_s <= start_s:
+        raise click.UsageError("--to must lie behind --from")
+    from sensor_host.commands.running import Plan, conduct
+    from sensor_host.profile import Profile, decode
+    from sensor_host.sources.replay import ReplaySource
+
+    source = ReplaySource(recording, speed, start_s, end_s)
+    opened = source.recording
+    resolved = resolve(
+        config_file, runner, settings, ("--broker", "mqtt.broker", broker), recorded=opened.config or None
+    )
+    profile = decode(opened.profile, f"the profile in {recording}") if opened.profile else Profile()
+    conduct(
+        source,
+        Plan(
+            config=resolved.config,
+            profile=profile,
+            record=False,
+            paced=speed is not None,
+            sound=not no_sound and speed is not None,
+            console=not no_console and not as_json,
+            replay_of=opened.session.session_id,
+            openings=source.openings,
+            summary=summary,
+            as_json=as_json,
+        ),
+    )

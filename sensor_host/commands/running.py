@@ -1,0 +1,246 @@
+"""What `demo`, `run` and `replay` share: bring source, session and sinks together, end in order, say how it was."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import click
+
+from sensor_host import places
+from sensor_host.config import Config
+from sensor_host.errors import BrokerError, HipdriveError
+from sensor_host.outbox import Policy
+from sensor_host.ports import Mode, Notification, SessionInfo, Source
+from sensor_host.profile import Profile
+from sensor_host.profile import encode as encode_profile
+from sensor_host.recording import RecordingWriter
+from sensor_host.session import Session
+from sensor_host.settings import core_settings, encode
+from sensor_host.sinks.recorder import Recorder
+from sensor_host.summary import Tally
+
+EMBEDDED, OFF = "embedded", "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a run is to be conducted.
+
+    ``paced`` says that it takes the time a real run takes: then sinks drop what they cannot keep up with, else
+    they hold the source back. ``for_s`` ends it after so many seconds of this computer's time.
+    """
+
+    config: Config
+    profile: Profile
+    record: bool
+    paced: bool = True
+    sound: bool = True
+    console: bool = True
+    for_s: float | None = None
+    replay_of: str = ""
+    openings: tuple[Notification, ...] = ()
+    summary: Path | None = None
+    as_json: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a run."""
+
+    info: SessionInfo
+    tally: Tally
+    recording: Path | None = None
+    broker: str = ""
+    failures: list[HipdriveError] = field(default_factory=list[HipdriveError])
+
+
+def conduct(source: Source, plan: Plan) -> None:
+    """Run a session on ``source`` until it is exhausted, time is up or the user ends it; then print the summary.
+
+    Raises
+    ------
+    HipdriveError
+        When it could not begin, and, after the summary, when the recorder or a sink failed.
+    KeyboardInterrupt
+        When the user ended it before it began, or twice.
+    """
+    logging.basicConfig(level=logging.WARNING, format="hipdrive: warning: %(message)s", stream=sys.stderr)
+    with EndRequest() as end, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            outcome = runner.run(_conduct(source, plan, end))
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+    _tell(outcome, plan)
+    if outcome.failures:
+        raise outcome.failures[0]
+
+
+class EndRequest:
+    """The user's wish to end (Ctrl-C, or SIGTERM from a service manager): the first is passed on, the second aborts."""
+
+    def __init__(self) -> None:
+        self._end: Callable[[], object] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked = False
+        self._before: dict[int, signal.Handlers | int | Callable[[int, FrameType | None], object] | None] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def call(self, end: Callable[[], object]) -> None:
+        """Let ``end`` be called in the running loop when the user wants to end; in place of what was to be called."""
+        self._end, self._loop = end, asyncio.get_running_loop()
+
+    def _take(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the system's signature
+        if self._asked or self._loop is None or self._end is None:
+            raise KeyboardInterrupt
+        self._asked = True
+        self._loop.call_soon_threadsafe(self._end)
+
+
+async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
+    config = plan.config
+    task = asyncio.current_task()
+    assert task is not None
+    end.call(task.cancel)
+    async with AsyncExitStack() as stack:
+        # the sensor first: without one there is nothing to record; then the disk, for nothing may be lost
+        await stack.enter_async_context(source)
+        outcome = Outcome(_describe(source, plan), Tally())
+        recorder = _open_recorder(outcome, plan) if plan.record else None
+        url = await _open_broker(stack, outcome, config)
+        motion = url is not None and config.mqtt.samples != "off"
+        session = Session(
+            outcome.info, source, core_settings(config, plan.profile, motion=motion), recorder, plan.openings
+        )
+        session.tally.warnings += outcome.tally.warnings
+        outcome.tally = session.tally
+        _add_sinks(session, plan, url)
+        end.call(session.stop)
+        if plan.for_s is not None:
+            asyncio.get_running_loop().call_later(plan.for_s, session.stop)
+        try:
+            await session.run()
+        except HipdriveError as error:
+            outcome.failures.append(error)
+    outcome.failures += [error for error in session.tally.failures if isinstance(error, HipdriveError)]
+    return outcome
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    # Windows' default loop has no add_reader, which the MQTT client needs
+    return asyncio.SelectorEventLoop if sys.platform == "win32" else None
+
+
+def _describe(source: Source, plan: Plan) -> SessionInfo:
+    start = datetime.now(UTC)
+    offset = start.astimezone().utcoffset()
+    runner = plan.config.runner.name
+    return SessionInfo(
+        # readable and in order of time; two computers that start in the same second differ in the last letters
+        session_id=f"{start:%Y%m%dT%H%M%SZ}-{runner}-{secrets.token_hex(2)}",
+        runner=runner,
+        mode=source.mode,
+        start_utc=f"{start:%Y-%m-%dT%H:%M:%S.%f}Z",
+        utc_offset_s=int(offset.total_seconds()) if offset else 0,
+        sensors=source.sensors,
+        replay_of=plan.replay_of,
+    )
+
+
+def _open_recorder(outcome: Outcome, plan: Plan) -> Recorder:
+    path = places.sessions_dir(plan.config.recording.directory) / f"{outcome.info.session_id}.mcap"
+    writer = RecordingWriter(
+        path,
+        outcome.info,
+        encode(plan.config),
+        encode_profile(plan.profile),
+        flush_s=None,
+        anchor_host_s=time.monotonic() if outcome.info.mode is Mode.LIVE else None,
+        config_type="application/json",
+        profile_type="application/json",
+    )
+    outcome.recording = path
+    return Recorder(
+        writer,
+        plan.config.recording.flush_s,
+        plan.config.recording.fsync_s,
+        policy=Policy.FAIL if plan.paced else Policy.WAIT,
+        note_clock=plan.paced,
+    )
+
+
+async def _open_broker(stack: AsyncExitStack, outcome: Outcome, config: Config) -> str | None:
+    """Return the broker's address; None where there is none: then the run goes on without MQTT and says so."""
+    from sensor_host.broker import BrokerAddress, EmbeddedBroker
+
+    if config.mqtt.broker == OFF:
+        return None
+    if config.mqtt.broker != EMBEDDED:
+        BrokerAddress.parse(config.mqtt.broker)
+        outcome.broker = config.mqtt.broker
+        return config.mqtt.broker
+    try:
+        broker = await stack.enter_async_context(EmbeddedBroker(config.mqtt))
+    except BrokerError as error:
+        outcome.tally.warnings.append(f"no MQTT in this run: {error}")
+        return None
+    outcome.broker = f"{broker.url} ({broker.program})"
+    return broker.url
+
+
+def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
+    config = plan.config
+    policy = Policy.DROP_OLDEST if plan.paced else Policy.WAIT
+    if url is not None:
+        from sensor_host.sinks.mqtt import MqttSink
+
+        mqtt = MqttSink(config.mqtt, session.info, inject=session.inject, policy=policy, url=url, report=session.report)
+        session.add(mqtt, motion=config.mqtt.samples != "off")
+    if plan.sound and config.sound.enabled:
+        from sensor_host.sinks.sound import SoundSink
+
+        phrases = [words for rule in config.cues.rules for words in (rule.words, rule.alternate)]
+        session.add(SoundSink(config.sound, session.info, phrases=phrases, report=session.report))
+    if plan.console and config.console.enabled:
+        from sensor_host.sinks.console import ConsoleSink
+
+        session.add(ConsoleSink(config.console, session.info))
+
+
+def _tell(outcome: Outcome, plan: Plan) -> None:
+    from sensor_host.commands.output import print_summary, write_summary
+
+    info = outcome.info
+    facts: dict[str, object] = {"session": info.session_id, "mode": str(info.mode), "runner": info.runner}
+    if info.replay_of:
+        facts["replay_of"] = info.replay_of
+    if outcome.broker:
+        facts["broker"] = outcome.broker
+    if outcome.recording is not None:
+        facts["recording"] = str(outcome.recording)
+    if plan.summary is not None:
+        write_summary(plan.summary, facts, outcome.tally)
+    if not plan.as_json:
+        click.echo()
+    print_summary(facts, outcome.tally, as_json=plan.as_json)
