@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import mqtt_pages
+
 from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, Metric
 
 DOCS = Path(__file__).resolve().parent
@@ -62,7 +64,11 @@ def _table(metrics: Sequence[Metric]) -> str:
     return "\n".join(rows)
 
 
-PAGES: dict[Path, Callable[[], str]] = {DOCS / "metrics.md": metrics_page}
+PAGES: dict[Path, Callable[[], str]] = {
+    DOCS / "metrics.md": metrics_page,
+    DOCS / "mqtt.md": mqtt_pages.page,
+    DOCS / "asyncapi.json": mqtt_pages.document_text,
+}
 
 
 def main() -> None:
