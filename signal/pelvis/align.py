@@ -18,7 +18,9 @@ from pelvis.filters import SymmetricSmoother
 
 GRID_RATE_HZ = 200.0
 GRID_PERIOD_S = 1.0 / GRID_RATE_HZ
-# 80 ms: a hole that cubic interpolation crosses without harm; longer ones need the stride before
+# 20 ms: a hole that interpolation crosses without harm to the attitude; in running, longer ones take the stride before
+HARMLESS_GAP_S = 0.02
+# 80 ms: interpolated all the same as long as there is no stride to take
 INTERPOLATED_GAP_S = 0.08
 # 0.25 s: as long as the runner is not known to run, a straight line is better than starting over
 BRIDGED_SAMPLES = 50
@@ -94,14 +96,15 @@ class Aligner:
             self._last_s = self.origin_s - period_s
             if samples.rate_hz > 1.1 * GRID_RATE_HZ:
                 self._smoother = SymmetricSmoother(2 * round(samples.rate_hz / GRID_RATE_HZ) + 1)
-        holes = np.flatnonzero(np.diff(times, prepend=self._last_s) > INTERPOLATED_GAP_S + 1.5 * period_s)
+        steps_s = np.diff(times, prepend=self._last_s) - 1.5 * period_s
+        holes = np.flatnonzero(steps_s > HARMLESS_GAP_S)
         self._last_s = float(times[-1])
         start = 0
         for hole in (*holes.tolist(), len(times)):
             for low in range(start, hole, LARGEST_BLOCK):
                 high = min(hole, low + LARGEST_BLOCK)
                 yield from self._interpolate(times[low:high], rows[low:high], period_s)
-            if hole < len(times):
+            if hole < len(times) and (self.stride_samples or steps_s[hole] > INTERPOLATED_GAP_S):
                 yield from self._cross(float(times[hole]), rows[hole, :6])
             start = hole
 
