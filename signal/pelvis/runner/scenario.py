@@ -70,7 +70,8 @@ class Scenario:
 
     Without ``phases`` the runner stands ``standing_s`` and then runs at ``speed_mps`` without end.
     ``drop_left_deg`` and ``drop_right_deg`` are contralateral drops from initial contact in left and right stance.
-    ``tilt_deg`` is the mean while running minus standing. ``contact_asymmetry_ratio`` is (left - right) / mean of the contact times.
+    ``tilt_deg`` is the mean while running minus standing. ``contact_asymmetry_ratio`` is (left - right) / mean
+    of the contact times.
     ``fore_aft_ratio`` scales the fore-aft waveform and with it velocity loss and gain.
     ``impact_g`` is the transient the skin and strap pass on after each initial contact, ``wobble_g`` the damped
     oscillation that follows; 0 switches them off.

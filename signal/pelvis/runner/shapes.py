@@ -138,6 +138,7 @@ def mean_of_tilt_deg(speed_mps: float, duty: float) -> float:
     return mean
 
 
+@lru_cache(maxsize=4096)
 def _by_speed(speed_mps: float, knots_mps: tuple[float, ...], values: tuple[float, ...]) -> float:
     return float(np.interp(speed_mps, knots_mps, values))
 

@@ -13,7 +13,9 @@ _G = STANDARD_GRAVITY_MPS2
 # Directions of impact and wobble in pelvis axes; at the sacrum the transient points up and back.
 _IMPACT_AXES = np.array([-0.6, 0.0, 1.0])
 _WOBBLE_AXES = np.array([0.5, 0.35, 1.0])
-_IMPACT_HZ = 16.0  # real sacral transients pass their peak in 30-40 ms
+_IMPACT_WIDTH = (
+    0.78  # pulse frequency times delay: the pulse has faded to 3 % at initial contact, before which nothing is felt
+)
 _WOBBLE_ARM_M = 0.10  # how far above the device's centre it seems to swing from
 
 
@@ -27,7 +29,7 @@ def disturb(scenario: Scenario, window: Window, t_s: Array, acc: Array, gyr: Arr
     for step in (current, np.maximum(current - 1, 0)):
         after_s = t_s - window.initial_contact_s[step]
         # a Ricker pulse moves nothing for good: its first two integrals vanish
-        power = (np.pi * _IMPACT_HZ * (after_s - window.impact_delay_s[step])) ** 2
+        power = (np.pi * _IMPACT_WIDTH * (after_s / window.impact_delay_s[step] - 1.0)) ** 2
         impact += window.impact_g[step] * (1.0 - 2.0 * power) * np.exp(-power)
         fade = window.sizes[step, RUNNING] * scenario.wobble_g * np.exp(-after_s / scenario.wobble_decay_s)
         wobble += fade * np.sin(wobble_radps * after_s)

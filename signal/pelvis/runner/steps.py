@@ -20,8 +20,8 @@ _MAX_SPEED_CHANGE_MPS2 = 1.5
 _WALKING_TILT_DEG = 2.0  # mean against standing
 _MAX_FORM_CHANGE_MPS = 0.4  # a new speed shows in form and rhythm over a few steps, this much in each
 
-# Columns of a step's sizes: obliquity, rotation, tilt, forward, lateral, vertical at 3.5 m/s; the same six for what each
-# changes per m/s; the same six for walking; then single ones.
+# Columns of a step's sizes: obliquity, rotation, tilt, forward, lateral, vertical at 3.5 m/s; the same six for what
+# each changes per m/s; the same six for walking; then single ones.
 SERIES = 6
 TILT_MEAN, RUNNING, STANDING = 3 * SERIES, 3 * SERIES + 1, 3 * SERIES + 2
 COLUMNS = 3 * SERIES + 3
