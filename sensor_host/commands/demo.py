@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sensor_host.commands.options import DURATION, config_options, resolve, session_options
+from sensor_host.commands.options import DURATION, resolve, session_options
 
 if TYPE_CHECKING:
     from pelvis.simulate import Scenario
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Another seed is another runner on another day.")
 @click.option("--no-record", is_flag=True, help="Keep no recording.")
 @session_options
-@config_options
 def command(
     *,
     for_s: float | None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sensor_host.commands.options import DURATION, config_options, resolve, session_options
+from sensor_host.commands.options import DURATION, resolve, session_options
 
 MAX = "max"
 
@@ -38,7 +38,6 @@ class Speed(click.ParamType[float | None]):
 @click.option("--from", "start_s", type=DURATION, help="Begin here, as in 5m or 90s.")
 @click.option("--to", "end_s", type=DURATION, help="End here.")
 @session_options
-@config_options
 def command(
     *,
     recording: Path,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sensor_host.commands.options import DURATION, config_options, resolve, session_options
+from sensor_host.commands.options import DURATION, resolve, session_options
 
 
 @click.command(short_help="Measure a run with the sensor.")
@@ -16,7 +16,6 @@ from sensor_host.commands.options import DURATION, config_options, resolve, sess
 @click.option("--address", help="Take the sensor with this address; hipdrive scan lists them.")
 @click.option("--no-record", is_flag=True, help="Keep nothing of this run.")
 @session_options
-@config_options
 def command(
     *,
     for_s: float | None,
