@@ -8,11 +8,16 @@ HIPDRIVE_DATA        folder with the public data sets that hold ground truth (rb
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -92,3 +97,126 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     return folder
+
+
+# ---------------------------------------------------------------- sound
+
+
+class Recording:
+    """What a private sound server plays, recorded from the moment this was made."""
+
+    rate_hz = 48_000
+    # -46 dB: softer than any sound of ours, louder than what a server adds
+    audible = 0.005
+
+    def __init__(self, parec: str) -> None:
+        command = [parec, "--raw", "--format=float32le", f"--rate={self.rate_hz}", "--channels=2"]
+        self._child = subprocess.Popen([*command, "--device=ear.monitor", "--latency-msec=10"], stdout=subprocess.PIPE)
+        self._blocks: list[bytes] = []
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        with self._child.stdout as pipe:
+            while block := pipe.read(1920):
+                with self._news:
+                    self._blocks.append(block)
+                    self._news.notify_all()
+
+    def _heard(self) -> np.ndarray:
+        data = b"".join(self._blocks)
+        return np.frombuffer(data, np.float32, count=len(data) // 8 * 2).reshape(-1, 2)
+
+    def _loud(self) -> np.ndarray:
+        return np.flatnonzero(np.abs(self._heard()).max(axis=1, initial=0) > self.audible)
+
+    def wait_until_it_runs(self) -> None:
+        with self._news:
+            assert self._news.wait_for(lambda: self._blocks, 15), "the sound server gives nothing to record"
+
+    def sound(self, duration_s: float) -> np.ndarray:
+        """Wait for a sound of at most this length and return it (n, 2), from the first audible sample to the last."""
+
+        def over() -> bool:
+            loud = self._loud()
+            return len(loud) > 0 and len(self._heard()) > loud[0] + (duration_s + 0.3) * self.rate_hz
+
+        with self._news:
+            assert self._news.wait_for(over, 15), "nothing was heard"
+            loud = self._loud()
+            return self._heard()[loud[0] : loud[-1] + 1]
+
+    def heard_nothing(self) -> bool:
+        with self._news:
+            return len(self._loud()) == 0
+
+    def close(self) -> None:
+        self._child.terminate()
+        self._child.wait()
+        self._thread.join()
+
+
+class Ear:
+    """A sound server of its own whose only loudspeaker can be recorded."""
+
+    def __init__(self, address: str, parec: str) -> None:
+        self.address = address
+        self._parec = parec
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Recording]:
+        recording = Recording(self._parec)
+        try:
+            recording.wait_until_it_runs()
+            yield recording
+        finally:
+            recording.close()
+
+
+@pytest.fixture(scope="session")
+def sound_server(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ear]:
+    """Start PulseAudio with a null sink in a folder of its own; nothing of the user's is touched."""
+    pulseaudio, parec = needs("pulseaudio"), needs("parec")
+    folder = tmp_path_factory.mktemp("pa")
+    folder.chmod(0o700)
+    address = f"unix:{folder / 'native'}"
+    own = {name: str(folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PULSE_RUNTIME_PATH")}
+    own |= {"PULSE_STATE_PATH": str(folder), "LC_ALL": "C", "PATH": PROGRAM_PATH}
+    command = [pulseaudio, "-n", "--system=false", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+    command += ["--log-target=stderr", "--log-level=info"]
+    command += [f"--load=module-native-protocol-unix socket={folder / 'native'} auth-anonymous=1"]
+    command += ["--load=module-null-sink sink_name=ear rate=48000 channels=2"]
+    server = subprocess.Popen(command, env=own, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    said: list[str] = []
+    for line in server.stderr:
+        said.append(line)
+        if "startup complete" in line:
+            break
+    else:
+        skip_or_fail(f"pulseaudio does not start: {''.join(said[-3:])}")
+    drain = threading.Thread(target=server.stderr.read)
+    drain.start()
+    yield Ear(address, parec)
+    server.terminate()
+    server.wait()
+    drain.join()
+    server.stderr.close()
+
+
+@pytest.fixture
+def ear(sound_server: Ear, monkeypatch: pytest.MonkeyPatch) -> Ear:
+    """Make the private sound server the only one this test and its children can find."""
+    monkeypatch.setenv("PULSE_SERVER", sound_server.address)
+    return sound_server
+
+
+@pytest.fixture
+def no_sound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take the sound server away; skip on a machine with a sound card, which cannot be hidden."""
+    cards = Path("/proc/asound/cards")
+    if sys.platform != "linux" or (cards.exists() and "no soundcards" not in cards.read_text(encoding="utf-8")):
+        pytest.skip("this machine has a sound card")
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path / 'nobody'}")

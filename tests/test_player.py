@@ -1,0 +1,506 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import signal as dsp
+
+from sensor_host.player import output, process, speech, tones
+from sensor_host.player.desk import LOOK_AGAIN_S, WORDS_WAIT_S, Desk
+from sensor_host.player.orders import Dropped, Play, Played, Ready, Report, Setup, Silent, read_report, write_line
+from sensor_host.player.output import Mixer, NoOutputError, ProgramOutput, open_output
+from sensor_host.player.process import PlayerProcess, probe
+
+E5_HZ = 440 * 2 ** (7 / 12)
+B5_HZ = 440 * 2 ** (14 / 12)
+
+LONG_S = 15.0
+
+
+# ---------------------------------------------------------------- tones
+
+
+def steepest_of_sine(frequency_hz: float) -> float:
+    return tones.TONE_PEAK * 2 * math.pi * frequency_hz / tones.RATE_HZ
+
+
+@pytest.mark.parametrize(
+    "sound", [tones.tick(-1), tones.tick(1), tones.chime(), tones.earcon(), tones.pattern("Run tall")]
+)
+def test_no_sound_begins_ends_or_changes_faster_than_its_highest_note(sound: tones.Sound) -> None:
+    steps = np.abs(np.diff(np.concatenate([[0.0], sound, [0.0]])))
+    assert steps.max() < steepest_of_sine(1200)
+    assert abs(sound[0]) < 1e-3
+    assert abs(sound[-1]) < 1e-3
+
+
+def test_a_sound_panned_anywhere_has_the_same_power() -> None:
+    mono = tones.chime()
+    powers = [float(np.sum(tones.to_stereo(mono, pan, 0.5) ** 2)) for pan in np.linspace(-1, 1, 9)]
+    assert np.allclose(powers, powers[0], rtol=1e-5)
+
+
+def test_the_left_pan_is_the_first_channel() -> None:
+    stereo = tones.to_stereo(tones.chime(), -1, 1)
+    assert np.abs(stereo[:, 0]).max() > 0.3
+    assert np.abs(stereo[:, 1]).max() < 1e-6
+
+
+def test_the_same_words_always_have_the_same_melody_and_others_another() -> None:
+    assert np.array_equal(tones.pattern("Belt level"), tones.pattern("Belt level"))
+    assert not np.array_equal(tones.pattern("Belt level"), tones.pattern("Run tall"))
+
+
+# ---------------------------------------------------------------- speech
+
+
+def test_speech_is_resampled_without_changing_its_pitch() -> None:
+    t_s = np.arange(22_050) / 22_050
+    said = speech.levelled(0.5 * np.sin(2 * math.pi * 440 * t_s), 22_050)
+    assert len(said) == pytest.approx(tones.RATE_HZ, abs=5)
+    assert pitch_hz(said[4800:-4800]) == pytest.approx(440, abs=0.1)
+
+
+def test_silence_around_speech_is_cut_off() -> None:
+    t_s = np.arange(22_050) / 22_050
+    padded = np.concatenate([np.zeros(22_050), 0.5 * np.sin(2 * math.pi * 440 * t_s), np.zeros(44_100)])
+    assert len(speech.levelled(padded, 22_050)) / tones.RATE_HZ == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("answer", [b"", b"no wave file at all", b"RIFF\x00\x00\x00\x00WAVE"])
+def test_an_engine_that_answers_nonsense_is_told_by_name(answer: bytes) -> None:
+    with pytest.raises(speech.SpeechError):
+        speech.from_wav(answer)
+
+
+def test_a_voice_that_nobody_has_leaves_no_engine(needs: Callable[[str], str]) -> None:
+    needs("espeak-ng")
+    assert speech.find_engine("xx-nobody") is None
+
+
+def test_words_that_look_like_an_option_are_spoken(needs: Callable[[str], str]) -> None:
+    needs("espeak-ng")
+    engine = speech.find_engine("en")
+    assert engine is not None
+    assert len(engine.speak("--version")) > 0.3 * tones.RATE_HZ
+
+
+# ---------------------------------------------------------------- mixing
+
+
+@given(
+    st.lists(st.integers(1, 700), min_size=1, max_size=12),
+    st.lists(st.integers(1, 500), min_size=1, max_size=3),
+)
+def test_the_blocks_a_sound_card_asks_for_change_nothing(blocks: list[int], lengths: list[int]) -> None:
+    rng = np.random.default_rng(1)
+    sounds = [rng.uniform(-0.3, 0.3, (n, 2)).astype(np.float32) for n in lengths]
+    mixer = Mixer()
+    for sound in sounds:
+        mixer.add(sound)
+    heard = np.concatenate([filled(mixer, n) for n in blocks])
+    expected = np.zeros((max(len(heard), *lengths), 2), np.float32)
+    for sound in sounds:
+        expected[: len(sound)] += sound
+    assert np.allclose(heard, np.clip(expected[: len(heard)], -1, 1), atol=1e-6)
+
+
+def test_the_stream_rests_in_silence_and_the_next_sound_wakes_it() -> None:
+    mixer = Mixer()
+    assert mixer.add(np.ones((10, 2), np.float32))
+    block = np.zeros((4800, 2), np.float32)
+    calls = 0
+    while mixer.fill(block):
+        calls += 1
+    assert calls == pytest.approx(output.REST_AFTER_S * 10, abs=2)
+    assert mixer.resting
+    assert mixer.add(np.ones((10, 2), np.float32))
+    assert not mixer.add(np.ones((10, 2), np.float32))
+
+
+def test_ending_fades_out_within_one_block() -> None:
+    mixer = Mixer()
+    mixer.add(np.ones((10_000, 2), np.float32))
+    assert filled(mixer, 480)[-1, 0] == 1
+    mixer.end()
+    fading = filled(mixer, 480)
+    assert fading[0, 0] == pytest.approx(1, abs=0.01)
+    assert fading[-1, 0] == 0
+    assert not filled(mixer, 480).any()
+
+
+def filled(mixer: Mixer, n: int) -> tones.Sound:
+    block = np.empty((n, 2), np.float32)
+    mixer.fill(block)
+    return block
+
+
+# ---------------------------------------------------------------- the order of play
+
+
+class Shelf:
+    """A device that keeps what it is given; can be pulled out."""
+
+    name = "shelf"
+    device = "test"
+
+    def __init__(self) -> None:
+        self.sounds: list[tones.Sound] = []
+        self.plugged = True
+
+    def play(self, stereo: tones.Sound) -> None:
+        self.sounds.append(stereo)
+
+    def alive(self) -> bool:
+        return self.plugged
+
+    def close(self) -> None:
+        pass
+
+
+class Now(Executor):
+    """Renders at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except speech.SpeechError as error:
+            future.set_exception(error)
+        return future
+
+
+class Never(Executor):
+    """Never gets round to it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return Future()
+
+
+class Voice:
+    name = "voice"
+
+    def speak(self, words: str) -> tones.Sound:
+        if words == "unspeakable":
+            raise speech.SpeechError(words)
+        return np.full(tones.RATE_HZ, 0.5, np.float32)
+
+
+class Bench:
+    """A desk with everything around it."""
+
+    def __init__(self, *, renderer: Executor | None = None, voice: Voice | None = None) -> None:
+        self.shelf = Shelf()
+        self.there = True
+        self.opened = 0
+        self.reports: list[Report] = []
+        self.desk = Desk(self.open, lambda _: voice, renderer or Now(), self.reports.append, lambda: None)
+        self.desk.set_up(Setup(1.0), 0.0)
+
+    def open(self, _device: str) -> Shelf:
+        self.opened += 1
+        if not self.there:
+            raise NoOutputError("no sound device", "plug one in")
+        self.shelf.plugged = True
+        return self.shelf
+
+    @property
+    def played(self) -> list[int]:
+        return [report.order_id for report in self.reports if isinstance(report, Played)]
+
+    @property
+    def dropped(self) -> list[tuple[int, str]]:
+        return [(report.order_id, report.reason) for report in self.reports if isinstance(report, Dropped)]
+
+
+def cue(order_id: int, *, deadline_s: float = 100.0, priority: int = 5, words: str = "Run tall") -> Play:
+    return Play("cue", deadline_s, words=words, priority=priority, order_id=order_id)
+
+
+def test_cues_follow_one_another_and_never_overlap() -> None:
+    bench = Bench(voice=Voice())
+    bench.desk.take(cue(1), 0.0)
+    again_s = bench.desk.work(0.0)
+    bench.desk.take(cue(2), 0.1)
+    assert bench.desk.work(0.1) is not None
+    assert bench.played == [1]
+    assert again_s is None
+    again_s = bench.desk.work(0.1)
+    assert again_s == pytest.approx(len(bench.shelf.sounds[0]) / tones.RATE_HZ, abs=0.2)
+    assert bench.desk.work(again_s - 0.01) == again_s
+    assert bench.desk.work(again_s) is None
+    assert bench.played == [1, 2]
+
+
+def test_the_more_important_cue_goes_first() -> None:
+    bench = Bench()
+    for order in (cue(1), cue(2, priority=1), cue(3, priority=9), cue(4, priority=9)):
+        bench.desk.take(order, 0.0)
+    now_s: float | None = 0.0
+    while now_s is not None:
+        now_s = bench.desk.work(now_s)
+    assert bench.played == [3, 4, 1, 2]
+
+
+def test_what_is_stale_when_its_turn_comes_is_dropped() -> None:
+    bench = Bench()
+    bench.desk.take(cue(1, deadline_s=4.0), 0.0)
+    bench.desk.take(cue(2, deadline_s=0.3), 0.0)
+    bench.desk.take(cue(3, deadline_s=4.0), 0.0)
+    now_s: float | None = 0.0
+    while now_s is not None:
+        now_s = bench.desk.work(now_s)
+    assert bench.played == [1, 3]
+    assert bench.dropped == [(2, "stale")]
+
+
+def test_a_tick_sounds_at_once_while_a_cue_is_playing() -> None:
+    bench = Bench()
+    bench.desk.take(cue(1), 0.0)
+    bench.desk.work(0.0)
+    bench.desk.take(Play("tick", 0.3, pan=-0.7, order_id=2), 0.2)
+    assert bench.played == [1, 2]
+
+
+def test_a_late_tick_is_dropped() -> None:
+    bench = Bench()
+    bench.desk.take(Play("tick", 0.3, order_id=1), 0.31)
+    assert bench.dropped == [(1, "stale")]
+
+
+def test_words_that_are_not_rendered_in_time_are_replaced_by_their_melody() -> None:
+    bench = Bench(renderer=Never(), voice=Voice())
+    bench.desk.take(cue(1), 0.0)
+    assert bench.desk.work(0.0) == WORDS_WAIT_S
+    assert bench.played == []
+    bench.desk.work(WORDS_WAIT_S)
+    last = bench.reports[-1]
+    assert isinstance(last, Played)
+    assert not last.spoken
+    melody = len(tones.pattern("Run tall"))
+    assert np.allclose(bench.shelf.sounds[0][-melody:], tones.to_stereo(tones.pattern("Run tall"), 0, 1))
+
+
+def test_words_an_engine_fails_at_are_replaced_by_their_melody() -> None:
+    bench = Bench(voice=Voice())
+    bench.desk.take(cue(1, words="unspeakable"), 0.0)
+    bench.desk.work(0.0)
+    assert [report.spoken for report in bench.reports if isinstance(report, Played)] == [False]
+
+
+def test_a_missing_device_is_told_once_and_looked_for_again_when_there_is_something_to_play() -> None:
+    bench = Bench()
+    bench.shelf.plugged = False
+    bench.there = False
+    for i in range(30):
+        bench.desk.take(Play("chime", 1e9, order_id=i), i)
+    assert [type(report) for report in bench.reports if isinstance(report, Ready | Silent)] == [Ready, Silent]
+    assert bench.opened == 1 + 29 // LOOK_AGAIN_S
+    bench.there = True
+    bench.desk.take(Play("chime", 1e9, order_id=99), 100)
+    assert isinstance(bench.reports[-2], Ready)
+    assert bench.played[-1] == 99
+
+
+# ---------------------------------------------------------------- the process
+
+
+def test_reports_survive_the_pipe() -> None:
+    report = Silent("no sound device", "plug one in")
+    assert read_report(write_line(report).strip()) == report
+
+
+def test_the_player_ends_when_its_input_closes_and_skips_what_is_no_order() -> None:
+    order = write_line(Setup(0.5, voice="xx-nobody"))
+    done = subprocess.run(
+        process.PLAYER_COMMAND, input=b"nonsense\n{}\n" + order, capture_output=True, timeout=LONG_S, check=True
+    )
+    assert isinstance(read_report(done.stdout.splitlines()[0]), Ready | Silent)
+    assert b"not an order" in done.stderr
+
+
+def test_a_machine_without_a_device_says_so_once_with_advice(no_sound: None) -> None:
+    report = probe(Setup(0.5))
+    assert isinstance(report, Silent)
+    assert report.reason
+    assert report.advice
+
+
+def test_a_player_that_says_nothing_in_time_is_given_up() -> None:
+    assert probe(Setup(0.5), 0.1, (sys.executable, "-c", "import time; time.sleep(60)")) is None
+
+
+def test_a_player_that_reads_nothing_never_holds_the_host_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "END_TIMEOUT_S", 0.2)
+    ended = threading.Event()
+    player = PlayerProcess(
+        lambda _: None, lambda _code, _text: ended.set(), (sys.executable, "-c", "import time; time.sleep(60)")
+    )
+    big = Setup(0.5, phrases=("Push the ground away" * 50,) * 100)
+    began_s = time.monotonic()
+    taken = [player.send(big) for _ in range(500)]
+    player.close()
+    assert not all(taken)
+    assert time.monotonic() - began_s < 3
+    assert ended.wait(5)
+
+
+def test_a_crash_is_told_with_its_exit_code_and_last_words() -> None:
+    said: list[tuple[int, str]] = []
+    ended = threading.Event()
+
+    def on_end(code: int, text: str) -> None:
+        said.append((code, text))
+        ended.set()
+
+    player = PlayerProcess(lambda _: None, on_end, (sys.executable, "-c", "import sys; sys.exit('no luck today')"))
+    assert ended.wait(LONG_S)
+    player.close()
+    assert said == [(1, "no luck today")]
+
+
+# ---------------------------------------------------------------- heard by a real sound server
+
+
+class Heard:
+    """A player at a private sound server, and what it reports."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.news = threading.Condition()
+        self.player = PlayerProcess(self._take, lambda _code, _text: None)
+
+    def _take(self, report: Report) -> None:
+        with self.news:
+            self.reports.append(report)
+            self.news.notify_all()
+
+    def wait_for(self, kind: type[Report], count: int = 1) -> Any:
+        with self.news:
+            assert self.news.wait_for(
+                lambda: sum(isinstance(report, kind) for report in self.reports) >= count, LONG_S
+            ), self.reports
+            return [report for report in self.reports if isinstance(report, kind)][-1]
+
+
+def pitch_hz(wave: np.ndarray) -> float:
+    """Frequency of one damped sine, by linear prediction (Prony): exact whatever its decay."""
+    x = np.asarray(wave, float)
+    (a, b), *_ = np.linalg.lstsq(np.stack([x[1:-1], x[:-2]], axis=1), x[2:], rcond=None)
+    return float(abs(np.angle(np.roots([1, -a, -b])[0]))) * tones.RATE_HZ / (2 * math.pi)
+
+
+def play_and_record(ear: Any, order: Play, setup: Setup) -> tuple[np.ndarray, Played]:
+    heard = Heard()
+    try:
+        heard.player.send(setup)
+        ready = heard.wait_for(Ready)
+        assert ready.output
+        with ear.listening() as recording:
+            heard.player.send(order)
+            played = heard.wait_for(Played)
+            sound = recording.sound(played.duration_s)
+    finally:
+        heard.player.close()
+    return sound, played
+
+
+def deadline_s() -> float:
+    return time.monotonic() + LONG_S
+
+
+def test_the_chime_is_heard_at_its_two_pitches_within_one_hertz(ear: Any) -> None:
+    sound, played = play_and_record(ear, Play("chime", deadline_s()), Setup(0.8))
+    mono = sound.sum(axis=1)
+    n = round(0.14 * tones.RATE_HZ)
+    edge = round(0.01 * tones.RATE_HZ)
+    assert pitch_hz(mono[edge : n - 2 * edge]) == pytest.approx(E5_HZ, abs=1)
+    assert pitch_hz(mono[n + edge : n + 10 * edge]) == pytest.approx(B5_HZ, abs=1)
+    assert len(sound) / tones.RATE_HZ == pytest.approx(played.duration_s, abs=0.08)
+
+
+@pytest.mark.parametrize(("pan", "frequency_hz"), [(-0.7, 880.0), (0.7, 440 * 2 ** (16 / 12))])
+def test_a_tick_is_heard_on_its_side_and_still_in_the_other_ear(ear: Any, pan: float, frequency_hz: float) -> None:
+    sound, _ = play_and_record(ear, Play("tick", deadline_s(), pan=pan), Setup(1.0))
+    left, right = np.sqrt(np.mean(sound**2, axis=0))
+    louder, softer = (left, right) if pan < 0 else (right, left)
+    assert 20 * math.log10(louder / softer) == pytest.approx(12.4, abs=1)
+    edge = round(0.008 * tones.RATE_HZ)
+    assert pitch_hz(sound.sum(axis=1)[edge : 3 * edge]) == pytest.approx(frequency_hz, abs=1)
+
+
+def test_half_the_volume_is_half_the_amplitude(ear: Any) -> None:
+    peaks = []
+    for volume in (0.8, 0.4):
+        sound, _ = play_and_record(ear, Play("chime", deadline_s()), Setup(volume))
+        peaks.append(np.abs(sound).max())
+    assert peaks[0] / peaks[1] == pytest.approx(2, rel=0.03)
+
+
+def test_a_cue_is_an_earcon_and_then_the_very_words(ear: Any, needs: Callable[[str], str]) -> None:
+    words = "Push the ground away"
+    voice = subprocess.run(
+        [needs("espeak-ng"), "-v", "en", "-s", "165", "--stdout", words], capture_output=True, check=True
+    ).stdout
+    said = np.frombuffer(voice[44:], "<i2").astype(float)  # 44: the header of a WAV file
+    said = dsp.resample_poly(said, 320, 147)
+    sound, played = play_and_record(ear, Play("cue", deadline_s(), words=words, pan=0.7), Setup(0.6, phrases=(words,)))
+    assert played.spoken
+    edge = round(0.01 * tones.RATE_HZ)
+    assert pitch_hz(sound.sum(axis=1)[edge : 7 * edge]) == pytest.approx(740.0, abs=1)
+    # A busy machine may tear the stream once: the pieces are what was said, in their order, at their time.
+    lags, matches = zip(*(found(piece, sound[:, 1]) for piece in pieces(said)), strict=True)
+    assert sorted(matches)[1] > 0.95
+    assert 0.25 < np.median(lags) < 0.5
+
+
+def pieces(said: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Cut speech into parts of 0.2 s, with where each begins, without the silent ones."""
+    n = round(0.2 * tones.RATE_HZ)
+    cut = [(start, said[start : start + n]) for start in range(0, len(said) - n, n)]
+    return [(start, piece) for start, piece in cut if np.sqrt(np.mean(piece**2)) > 300]
+
+
+def found(piece: tuple[int, np.ndarray], heard: np.ndarray) -> tuple[float, float]:
+    """Return how much later (s) a piece is heard than it was said, and how alike it is."""
+    start, said = piece
+    cross = dsp.correlate(heard, said, mode="valid", method="fft")
+    power = dsp.correlate(heard**2, np.ones(len(said)), mode="valid", method="fft")
+    alike = cross / np.sqrt(np.maximum(power, 1e-3) * np.sum(said**2))
+    best = int(np.argmax(alike))
+    return (best - start) / tones.RATE_HZ, float(alike[best])
+
+
+def test_without_an_engine_the_melody_of_the_words_is_heard(ear: Any) -> None:
+    sound, played = play_and_record(ear, Play("cue", deadline_s(), words="Run tall"), Setup(0.6, voice="xx-nobody"))
+    assert not played.spoken
+    assert len(sound) / tones.RATE_HZ == pytest.approx(played.duration_s, abs=0.08)
+
+
+def test_pacat_plays_where_portaudio_is_missing(ear: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    way_out = open_output("")
+    assert isinstance(way_out, ProgramOutput)
+    with ear.listening() as recording:
+        way_out.play(tones.to_stereo(tones.chime(), 0.0, 0.8))
+        sound = recording.sound(0.64)
+    assert way_out.alive()
+    n, edge = round(0.14 * tones.RATE_HZ), round(0.01 * tones.RATE_HZ)
+    assert pitch_hz(sound.sum(axis=1)[edge : n - 2 * edge]) == pytest.approx(E5_HZ, abs=1)
+
+
+def test_a_device_nobody_has_is_told_with_those_there_are(ear: Any) -> None:
+    report = probe(Setup(0.5, device="no such headset"))
+    assert isinstance(report, Silent)
+    assert "no such headset" in report.reason
+    assert "default" in report.advice or "ear" in report.advice
