@@ -115,7 +115,7 @@ NOTES: Final[Mapping[str, str]] = {
     "kind": "A stable word for what this is.",
     "words": "What to say to the runner, at most five words.",
     "priority": "0 to 9.",
-    "expires_s": "When the cue is stale: drop it then, never say it late.",
+    "expires_s": "Seconds after it was decided until the cue is stale: drop it then, never say it late.",
     "why": "Metric, value, baseline, z and seconds behind the cue.",
     "mode": "Where the session's data come from.",
     "state": "How it stands now.",

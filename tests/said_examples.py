@@ -1,0 +1,103 @@
+"""One example of everything a session can say, with numbers that can be told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pelvis.data import (
+    Activity,
+    ActivityState,
+    ContactWithdrawn,
+    Cue,
+    Gap,
+    HeartRate,
+    Marker,
+    Motion,
+    Notice,
+    ProvisionalContact,
+    Side,
+    Speed,
+    Step,
+    Stride,
+)
+from pelvis.metrics import STEP_METRICS, STRIDE_METRICS
+from sensor_host.ports import LinkHealth, Mode, Said, SensorInfo, SessionInfo, SessionState, SinkState
+
+
+def session(mode: Mode = Mode.LIVE, session_id: str = "20250601-070000-abcd", runner: str = "ada") -> SessionInfo:
+    return SessionInfo(
+        session_id=session_id,
+        runner=runner,
+        mode=mode,
+        start_utc="2025-06-01T07:00:00Z",
+        utc_offset_s=7200,
+        sensors=(SensorInfo("pelvis", "rimu", rate_hz=200.0),),
+        replay_of="20250531-070000-abcd" if mode is Mode.REPLAY else "",
+    )
+
+
+def step(index: int = 0, quality: float = 0.9) -> Step:
+    contact_s = 10.0 + 0.35 * index
+    return Step(
+        step_index=index,
+        stride_index=index // 2,
+        contact_id=index + 100,
+        initial_contact_s=contact_s,
+        toe_off_s=contact_s + 0.24,
+        side=(Side.LEFT, Side.RIGHT)[index % 2],
+        side_confidence=0.97,
+        metrics={metric.name: 1.25 + i for i, metric in enumerate(STEP_METRICS)},
+        quality=quality,
+        flags=("clipped",),
+        reported_at_s=contact_s + 0.3,
+    )
+
+
+def stride(index: int = 0) -> Stride:
+    contact_s = 10.0 + 0.35 * index
+    return Stride(
+        step_index=index,
+        stride_index=index // 2,
+        initial_contact_s=contact_s,
+        side=(Side.LEFT, Side.RIGHT)[index % 2],
+        metrics={metric.name: 2.5 + i for i, metric in enumerate(STRIDE_METRICS)},
+        completed_at_s=contact_s + 0.8,
+    )
+
+
+def motion(rows: int = 8, first_s: float = 10.0) -> Motion:
+    ramp = np.arange(rows, dtype=np.float64)
+    return Motion(
+        t_s=first_s + ramp * 0.005,
+        acc_g=np.stack((0.1 + ramp, 0.2 + ramp, 0.3 + ramp), axis=1),
+        obliquity_deg=0.4 + ramp,
+        tilt_deg=0.5 + ramp,
+        rotation_deg=np.full(rows, np.nan),
+        activity=np.full(rows, 3, dtype=np.int8),
+    )
+
+
+def cue() -> Cue:
+    why = {"metric": "pelvic_drop_deg", "value": 7.5, "baseline": 5.0, "z": 2.6, "seconds": 20.0}
+    return Cue(3, "drop", "fault", "hips level", Side.LEFT, 5, 11.0, 4.0, why)
+
+
+def everything() -> tuple[Said, ...]:
+    return (
+        SessionState("online"),
+        ProvisionalContact(100, 10.0, Side.LEFT, 10.06),
+        ContactWithdrawn(99, 10.1),
+        step(),
+        stride(),
+        Activity(9.0, ActivityState.RUNNING, 9.5),
+        Notice(9.6, "heading_found", "The forward direction has been found.", 9.6),
+        cue(),
+        motion(),
+        Gap(12.0, 0.5, "link lost"),
+        Speed(12.0, 3.2, "treadmill"),
+        HeartRate(12.0, 151.0, (0.4, 0.398)),
+        Marker(12.5, "hill", "lap"),
+        LinkHealth("pelvis", "connected", 13.0, 1000, 8000, 16, 0, 1, 12.5, -60, 0.8),
+        SinkState("sound", "failed", "no audio device"),
+        SessionState("offline", "stopped"),
+    )
