@@ -29,11 +29,14 @@ GOOD_QUALITY = 0.5
 def versions() -> dict[str, str]:
     """Return the versions by which a result can be told from another: program, algorithms, schemas."""
     from pelvis.pipeline import ALGORITHM_VERSION
-    from sensor_host import __version__, tables
+    from sensor_host import __version__, messages, tables
+    from sensor_host.recording.layout import RECORDING_SCHEMA
 
     return {
         "hipdrive": __version__,
         "algorithm": ALGORITHM_VERSION,
+        "recording": RECORDING_SCHEMA,
+        "mqtt": str(messages.SCHEMA),
         "steps_csv": tables.STEPS_SCHEMA,
         "samples_csv": tables.SAMPLES_SCHEMA,
         "summary": SUMMARY_SCHEMA,

@@ -386,14 +386,17 @@ def _cell(name: str, value: _Cell) -> str:
 
 _SAMPLES_HEADER = b"t_s,obliquity_deg,tilt_deg,rotation_deg,activity\n"
 _TIME_DECIMALS, _ANGLE_DECIMALS = 6, 4
+_ROWS_AT_ONCE = 8192  # enough that NumPy's own overhead vanishes, few enough to stay in the cache
 _WORDS = np.array([list(str(state).ljust(8, "\0").encode()) for state in ACTIVITY_CODES], dtype=np.uint8)
 
 
 class SampleTable:
-    """SAMPLES.csv: the pelvis' angles on the core's grid, written block by block."""
+    """SAMPLES.csv: the pelvis' angles on the core's grid."""
 
     def __init__(self, path: Path) -> None:
         self._file = WholeFile(path)
+        self._held: list[Motion] = []
+        self._held_rows = 0
 
     def __enter__(self) -> Self:
         self._file.__enter__()
@@ -402,34 +405,46 @@ class SampleTable:
 
     def take(self, motion: Motion) -> None:
         """Append a block."""
-        self._file.write(format_motion(motion))
+        self._held.append(motion)
+        self._held_rows += len(motion.t_s)
+        if self._held_rows >= _ROWS_AT_ONCE:
+            self._write_held()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            self._write_held()
         self._file.__exit__(kind, error, trace)
 
+    def _write_held(self) -> None:
+        self._file.write(format_motion(self._held))
+        self._held.clear()
+        self._held_rows = 0
 
-def format_motion(motion: Motion) -> bytes:
-    """Return the block's lines.
+
+def format_motion(blocks: Sequence[Motion]) -> bytes:
+    """Return the blocks' lines.
 
     All rows at once: each column becomes a matrix of digits in which zero bytes stand for
     "nothing here", and what is left when they are taken out is the text.
     """
-    n = len(motion.t_s)
-    comma = np.full((n, 1), ord(","), dtype=np.uint8)
-    end = np.full((n, 1), ord("\n"), dtype=np.uint8)
+    if not blocks:
+        return b""
+    activity = np.concatenate([block.activity for block in blocks])
+    comma = np.full((len(activity), 1), ord(","), dtype=np.uint8)
+    end = np.full((len(activity), 1), ord("\n"), dtype=np.uint8)
     text: NDArray[np.uint8] = np.hstack(
         [
-            _digits(motion.t_s, _TIME_DECIMALS),
+            _digits(np.concatenate([block.t_s for block in blocks]), _TIME_DECIMALS),
             comma,
-            _digits(motion.obliquity_deg, _ANGLE_DECIMALS),
+            _digits(np.concatenate([block.obliquity_deg for block in blocks]), _ANGLE_DECIMALS),
             comma,
-            _digits(motion.tilt_deg, _ANGLE_DECIMALS),
+            _digits(np.concatenate([block.tilt_deg for block in blocks]), _ANGLE_DECIMALS),
             comma,
-            _digits(motion.rotation_deg, _ANGLE_DECIMALS),
+            _digits(np.concatenate([block.rotation_deg for block in blocks]), _ANGLE_DECIMALS),
             comma,
-            _WORDS[motion.activity],
+            _WORDS[activity],
             end,
         ]
     )

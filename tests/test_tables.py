@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from pelvis.data import ACTIVITY_CODES, Motion, Samples, Side, Step, Stride
 from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS
 from sensor_host.errors import OutputError
-from sensor_host.tables import STEP_COLUMNS, CsvSamples, StepTable, WholeFile, format_motion
+from sensor_host.tables import STEP_COLUMNS, CsvSamples, SampleTable, StepTable, WholeFile, format_motion
 
 WriteCsv = Callable[..., Path]
 
@@ -213,7 +213,7 @@ def test_samples_are_formatted_as_python_would_format_them(values: np.ndarray, c
         values[:, 3],
         np.array(codes[:n], np.int8),
     )
-    text = format_motion(motion).decode()
+    text = format_motion([motion]).decode()
     read_back = list(csv.reader(io.StringIO(text)))
     assert len(read_back) == n
     for cells, row, code in zip(read_back, values, codes, strict=False):
@@ -225,6 +225,20 @@ def test_samples_are_formatted_as_python_would_format_them(values: np.ndarray, c
                 assert len(cell.partition(".")[2]) == decimals
                 # half a unit of the last place, and what the multiplication rounds
                 assert float(cell) == pytest.approx(np.nan_to_num(value), abs=0.51 * 10.0**-decimals, rel=1e-15)
+
+
+def test_the_portions_in_which_motion_comes_leave_no_mark(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    n = 20_000
+    angles = rng.normal(0, 5, (3, n))
+    whole = Motion(np.arange(n) / 200, np.zeros((n, 3)), *angles, np.zeros(n, np.int8))
+    with SampleTable(tmp_path / "samples.csv") as table:
+        for part in np.split(np.arange(n), [1, 40, 9000, 17_000]):
+            columns = (whole.obliquity_deg, whole.tilt_deg, whole.rotation_deg, whole.activity)
+            table.take(Motion(whole.t_s[part], whole.acc_g[part], *(column[part] for column in columns)))
+    lines = (tmp_path / "samples.csv").read_bytes().split(b"\n", 1)
+    assert lines[0] == b"t_s,obliquity_deg,tilt_deg,rotation_deg,activity"
+    assert lines[1] == format_motion([whole])
 
 
 def test_a_table_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
