@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pelvis.data import Cue, ProvisionalContact, Side
+from sensor_host.config import SoundConfig
+from sensor_host.player import process
+from sensor_host.player.process import PLAYER_COMMAND
+from sensor_host.ports import Mode, SensorInfo, SessionInfo, SinkState
+from sensor_host.sinks.sound import SoundSink
+
+SESSION = SessionInfo("s1", "anna", Mode.SIMULATED, "2025-01-02T03:04:05Z", 0, (SensorInfo("pelvis", "rimu"),))
+
+LONG_S = 20.0
+
+
+def cue(cue_id: int = 1, *, words: str = "Run tall", side: Side = Side.UNKNOWN, expires_s: float = 10.0) -> Cue:
+    return Cue(cue_id, "tilt", "correction", words, side, 5, 1.0, expires_s)
+
+
+class States:
+    """What a sink reported, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.all: list[SinkState] = []
+        self._news = asyncio.Condition()
+
+    def take(self, state: SinkState) -> None:
+        self.all.append(state)
+        self._task = asyncio.get_running_loop().create_task(self._tell())
+
+    async def _tell(self) -> None:
+        async with self._news:
+            self._news.notify_all()
+
+    async def wait_for(self, state: str, count: int = 1) -> SinkState:
+        async with asyncio.timeout(LONG_S), self._news:
+            await self._news.wait_for(lambda: len(self.named(state)) >= count)
+        return self.named(state)[-1]
+
+    def named(self, state: str) -> list[SinkState]:
+        return [said for said in self.all if said.state == state]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: SoundConfig | None = None, command: Sequence[str] = PLAYER_COMMAND, restart_min_s: float = 0.01
+) -> AsyncIterator[tuple[SoundSink, States]]:
+    states = States()
+    sink = SoundSink(config or SoundConfig(), SESSION, report=states.take, command=command, restart_min_s=restart_min_s)
+    async with asyncio.timeout(3 * LONG_S), asyncio.TaskGroup() as group:
+        group.create_task(sink.run())
+        try:
+            yield sink, states
+        finally:
+            sink.close()
+
+
+async def sound_of(recording: Any, duration_s: float) -> np.ndarray:
+    return await asyncio.to_thread(recording.sound, duration_s)
+
+
+async def test_a_cue_is_heard_on_the_side_it_concerns(ear: Any) -> None:
+    async with running() as (sink, states):
+        ready = await states.wait_for("ready")
+        with ear.listening() as recording:
+            sink.put(cue(side=Side.RIGHT))
+            sound = await sound_of(recording, 1.5)
+    left, right = np.sqrt(np.mean(sound**2, axis=0))
+    assert right > 3 * left > 0
+    assert sink.played == 1
+    assert ready.detail
+    assert states.all[-1].state == "closed"
+
+
+async def test_contacts_tick_only_where_that_is_wanted(ear: Any) -> None:
+    contact = ProvisionalContact(1, 0.9, Side.LEFT, 0.96)
+    for ticks in (False, True):
+        async with running(SoundConfig(ticks=ticks)) as (sink, states):
+            await states.wait_for("ready")
+            with ear.listening() as recording:
+                sink.put(contact)
+                if ticks:
+                    assert len(await sound_of(recording, 0.03)) < 0.05 * recording.rate_hz
+                else:
+                    sink.put(cue(words=""))  # the chime comes after it: no tick did
+                    assert len(await sound_of(recording, 0.64)) > 0.2 * recording.rate_hz
+
+
+async def test_a_stale_cue_is_never_heard(ear: Any) -> None:
+    async with running() as (sink, states):
+        await states.wait_for("ready")
+        with ear.listening() as recording:
+            sink.put(cue(1, expires_s=0.0))
+            sink.put(cue(2, words=""))
+            sound = await sound_of(recording, 0.64)
+    assert len(sound) < 0.7 * recording.rate_hz  # the chime alone
+    assert sink.played == 1
+    assert states.all[-1].dropped == 1
+
+
+async def test_without_a_device_it_says_so_once_and_the_run_goes_on(no_sound: None) -> None:
+    async with running() as (sink, states):
+        waiting = await states.wait_for("waiting")
+        for i in range(10):
+            sink.put(cue(i))
+            await sink.room()
+    assert [state.state for state in states.all] == ["waiting", "closed"]
+    assert "no sound device" in waiting.detail
+    assert "connect" in waiting.detail
+    assert sink.played == 0
+
+
+async def test_a_player_that_crashes_is_started_again_and_heard(ear: Any) -> None:
+    async with running() as (sink, states):
+        await states.wait_for("ready")
+        os.kill(only_child(), signal.SIGKILL)
+        failed = await states.wait_for("failed")
+        await states.wait_for("ready", 2)
+        with ear.listening() as recording:
+            sink.put(cue())
+            assert len(await sound_of(recording, 1.5)) > 0
+    assert "starts again" in failed.detail
+
+
+async def test_a_player_that_never_starts_is_tried_at_longer_and_longer_intervals() -> None:
+    command = (sys.executable, "-c", "import sys; sys.exit('broken')")
+    async with running(command=command) as (_, states):
+        await states.wait_for("failed", 4)
+    assert [state.detail for state in states.named("failed")][:4] == [
+        f"the sound player ended (broken); it starts again in {pause} s" for pause in ("0.01", "0.02", "0.04", "0.08")
+    ]
+
+
+async def test_closing_does_not_wait_for_the_next_try() -> None:
+    async with asyncio.timeout(LONG_S), running(command=("/nonexistent/player",), restart_min_s=3600) as (_, states):
+        await states.wait_for("failed")
+
+
+async def test_a_player_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "END_TIMEOUT_S", 0.2)
+    command = (sys.executable, "-c", "import time; time.sleep(600)")
+    loop = asyncio.get_running_loop()
+    async with running(command=command) as (sink, _):
+        began_s = loop.time()
+        for i in range(5000):
+            sink.put(cue(i, words="Push the ground away " * 20))
+            await sink.room()
+            if i % 100 == 0:
+                await asyncio.sleep(0)
+        assert loop.time() - began_s < 2
+    assert sink.state.dropped > 4000
+
+
+async def test_no_player_outlives_the_run(ear: Any) -> None:
+    async with running() as (_, states):
+        await states.wait_for("ready")
+        watch = os.pidfd_open(only_child())
+    assert ended(watch)
+
+
+HOST = """
+import asyncio, sys
+from sensor_host.config import SoundConfig
+from sensor_host.ports import Mode, SessionInfo
+from sensor_host.sinks.sound import SoundSink
+
+def said(state):
+    print(state.state, state.detail, flush=True)
+
+async def main():
+    await SoundSink(SoundConfig(), SessionInfo("s1", "anna", Mode.LIVE, "", 0, ()), report=said).run()
+
+asyncio.run(main())
+"""
+
+
+def test_no_player_outlives_a_host_that_was_killed() -> None:
+    host = subprocess.Popen([sys.executable, "-c", HOST], stdout=subprocess.PIPE)
+    try:
+        assert host.stdout is not None
+        with host.stdout:
+            assert host.stdout.readline()
+            watch = os.pidfd_open(only_child(host.pid))
+            host.kill()
+            host.wait()
+            assert ended(watch)
+    finally:
+        host.kill()
+        host.wait()
+
+
+def only_child(parent: int | None = None) -> int:
+    """Return the pid of the only player among a process's children."""
+    if sys.platform != "linux":
+        pytest.skip("children are found by /proc")
+    tasks = Path(f"/proc/{parent or os.getpid()}/task").iterdir()
+    children = [pid for task in tasks for pid in (task / "children").read_text().split()]
+    found = [int(pid) for pid in children if "sensor_host.player" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def ended(watch: int) -> bool:
+    """Wait for the end of a process, by its pidfd."""
+    try:
+        return bool(select.select([watch], [], [], 5.0)[0])
+    finally:
+        os.close(watch)
