@@ -5,9 +5,14 @@ Order of precedence: defaults (here) < user file < runner's file < environment <
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
+import msgspec
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from pelvis.cues import CueRule as CoachRule
+    from pelvis.cues import CueSettings
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0)]
@@ -91,21 +96,31 @@ class CueRule(Section, frozen=True):
     name: str
     metric: str
     direction: Literal["above", "below"]
-    threshold: float
+    threshold: Annotated[float, Meta(gt=0)]
     words: str
     alternate: str = ""
     dwell_s: Annotated[float, Meta(ge=0, le=600)] = 20.0
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    relative: bool = False
+    per_side: bool = False
 
 
 class CuesConfig(Section, frozen=True):
-    """When the coach may speak. An empty rule list means the built-in catalogue of `pelvis.cues`."""
+    """When the coach may speak; no rules mean the built-in ones. Semantics: `pelvis.cues.CueSettings`."""
 
     enabled: bool = True
     warm_up_s: Seconds = 480.0
+    learn_s: Seconds = 300.0
+    settle_s: Seconds = 5.0
+    dwell_ratio: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    exit_s: Seconds = 10.0
+    enter_z: Annotated[float, Meta(ge=0, le=10)] = 1.5
+    exit_z: Annotated[float, Meta(ge=0, le=10)] = 0.75
     between_s: Seconds = 90.0
     same_s: Seconds = 180.0
+    chime_every_s: Seconds = 180.0
     per_hour: Annotated[int, Meta(ge=0, le=60)] = 12
+    window_steps: Annotated[int, Meta(ge=4, le=400)] = 25
     min_quality: Annotated[float, Meta(ge=0, le=1)] = 0.8
     expires_s: Annotated[float, Meta(gt=0, le=30)] = 4.0
     rules: tuple[CueRule, ...] = ()
@@ -122,3 +137,11 @@ class Config(Section, frozen=True):
     sound: SoundConfig = SoundConfig()
     console: ConsoleConfig = ConsoleConfig()
     cues: CuesConfig = CuesConfig()
+
+
+def coaching(config: CuesConfig) -> tuple[CueSettings, tuple[CoachRule, ...]]:
+    """Return what `pelvis.cues.Coach` is made of: the same fields under the same names."""
+    from pelvis import cues  # the core is heavy; most commands need no coach
+
+    rules = tuple(msgspec.convert(rule, cues.CueRule, from_attributes=True) for rule in config.rules)
+    return msgspec.convert(config, cues.CueSettings, from_attributes=True), rules or cues.DEFAULT_RULES

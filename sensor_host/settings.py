@@ -305,8 +305,17 @@ def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
             suggestion=f"{config.sensor.reconnect_max_s:g}",
         )
     for number, rule in enumerate(config.cues.rules):
-        from pelvis.metrics import METRICS  # the core is heavy; most have no rules of their own
+        from pelvis.cues import MAX_WORDS  # the core is heavy; most have no rules of their own
+        from pelvis.metrics import METRICS
 
+        for key, words in (("words", rule.words), ("alternate", rule.alternate)):
+            if len(words.split()) > MAX_WORDS:
+                path = f"cues.rules[{number}].{key}"
+                yield ConfigError(
+                    f'{path} = "{words}" ({origins["cues.rules"]}) is too long to be heard while running: '
+                    f"at most {MAX_WORDS} words",
+                    path=path,
+                )
         if rule.metric not in METRICS:
             path = f"cues.rules[{number}].metric"
             near = _nearest(rule.metric, list(METRICS))

@@ -19,7 +19,7 @@ from typing import Self
 import click
 
 from sensor_host import places
-from sensor_host.config import Config
+from sensor_host.config import Config, coaching
 from sensor_host.errors import BrokerError, HipdriveError
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
@@ -220,7 +220,7 @@ def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
     if plan.sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 
-        phrases = [words for rule in config.cues.rules for words in (rule.words, rule.alternate)]
+        phrases = [words for rule in coaching(config.cues)[1] for words in (rule.words, rule.alternate)]
         session.add(SoundSink(config.sound, session.info, phrases=phrases, report=session.report))
     if plan.console and config.console.enabled:
         from sensor_host.sinks.console import ConsoleSink
