@@ -130,14 +130,14 @@ class Aligner:
             self._next += len(grid)
             motion = np.ascontiguousarray(out[:, :6])
             self._remember(motion)
-            yield Aligned(first, motion, known[need], filled=lost * 1.0, clipped=x[need, 6])
+            yield Aligned(first, motion, known[need], filled=lost.astype(np.float64), clipped=x[need, 6])
         self._times = t[-4:].copy()
         self._rows = x[-4:].copy()
 
     def _ready(self, t: Array) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
         """Return the grid times that can be made now, their left neighbours, and which lie on a sample."""
         last_index = int(np.floor((t[-1] + ON_GRID_S - self.origin_s) / GRID_PERIOD_S))
-        grid = self.origin_s + np.arange(self._next, last_index + 1) * GRID_PERIOD_S
+        grid: Array = self.origin_s + np.arange(self._next, last_index + 1, dtype=np.float64) * GRID_PERIOD_S
         left = np.searchsorted(t, grid, side="right") - 1
         left = np.maximum(left, 0)
         right = np.minimum(left + 1, len(t) - 1)

@@ -8,8 +8,10 @@ accelerometer: filters that do err by degrees in running.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
-from vqf import VQF
+import vqf  # type: ignore[import-untyped]  # ships no py.typed
 
 from pelvis.align import GRID_PERIOD_S, GRID_RATE_HZ
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array
@@ -31,13 +33,26 @@ RATE = slice(12, 15)
 ROW_CHANNELS = 15
 
 
+class _Filter(Protocol):
+    """The part of `vqf.VQF` that is used."""
+
+    def updateBatch(self, gyr: Array, acc: Array) -> dict[str, Array]: ...  # noqa: N802
+
+    def setTauAcc(self, tau_s: float) -> None: ...  # noqa: N802
+
+
+def _new_filter() -> _Filter:
+    made: _Filter = vqf.VQF(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0
+    )
+    return made  # pyright: ignore[reportUnknownVariableType]
+
+
 class AttitudeTracker:
     """Turns sensor-frame rows into earth-frame rows (z up, heading arbitrary but steady)."""
 
     def __init__(self) -> None:
-        self._filter = VQF(
-            GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0
-        )
+        self._filter = _new_filter()
         self._seen = 0
 
     def track(self, motion: Array) -> Array:

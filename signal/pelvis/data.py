@@ -215,7 +215,7 @@ class Cue:
     priority: int
     decided_at_s: float
     expires_s: float
-    why: Mapping[str, float | str] = field(default_factory=dict)
+    why: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,6 +242,4 @@ ACTIVITY_CODES: tuple[ActivityState, ...] = (
     ActivityState.RUNNING,
 )
 
-CoreOutput: TypeAlias = (
-    ProvisionalContact | ContactWithdrawn | Step | Stride | Activity | Notice | Cue | Motion
-)
+CoreOutput: TypeAlias = ProvisionalContact | ContactWithdrawn | Step | Stride | Activity | Notice | Cue | Motion

@@ -39,7 +39,7 @@ class SymmetricSmoother:
         window = np.concatenate((self._past, block))
         n = len(block)
         middle = self._taps // 2
-        out = window[middle : middle + n] * self._half[middle]
+        out: Array = window[middle : middle + n] * self._half[middle]
         pair = np.empty_like(out)
         for i in range(middle):
             np.add(window[i : i + n], window[self._taps - 1 - i : self._taps - 1 - i + n], out=pair)

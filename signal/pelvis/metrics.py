@@ -78,7 +78,7 @@ def cadence_spm(step: StepView) -> float:
 
 @_of_step("pelvic drop", "deg", 1)
 def pelvic_drop_deg(step: StepView) -> float:
-    """Contralateral pelvic drop: how far the swing side falls below its height at initial contact, at most, in stance."""
+    """Contralateral pelvic drop: how far at most the swing side falls in stance below its height at initial contact."""
     if not len(step.obliquity_rad):
         return math.nan
     falls = (step.obliquity_rad - step.obliquity_rad[0]) * step.swing_down

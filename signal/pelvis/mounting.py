@@ -143,7 +143,7 @@ class Mount:
         self.axes = np.column_stack((self.forward, self.left, self.up))
 
     def forget(self) -> None:
-        """The sensor has moved: nothing is known any more."""
+        """Know nothing any more: the sensor has moved."""
         self.up = self.reference = self.forward = self.left = self.axes = None
         self.from_standing = False
         self.heading_rad = math.nan

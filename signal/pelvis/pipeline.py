@@ -20,15 +20,18 @@ from pelvis.align import GRID_PERIOD_S, Aligned, Aligner, Hole
 from pelvis.attitude import ROW_CHANNELS, AttitudeTracker
 from pelvis.coefficients import COEFFICIENTS_VERSION
 from pelvis.contacts import Anchor, AnchorFinder, TouchFinder
+from pelvis.cues import DEFAULT_RULES, Coach, CueRule, CueSettings
 from pelvis.data import (
     ACTIVITY_CODES,
     Activity,
     ActivityState,
+    Array,
     Command,
     CoreInput,
     CoreOutput,
     Motion,
     Samples,
+    Speed,
 )
 from pelvis.mounting import StillFinder
 from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker
@@ -51,16 +54,22 @@ MOTION_HOP_SAMPLES = 16
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the core can be told. ``motion`` asks for `Motion` blocks as well."""
+    """What the core can be told.
+
+    ``motion`` asks for `Motion` blocks as well; ``cues`` for a coach with these settings and ``rules``.
+    """
 
     motion: bool = False
+    cues: CueSettings | None = None
+    rules: tuple[CueRule, ...] = DEFAULT_RULES
 
 
 class Pipeline:
     """Feed it inputs in the order they came; it yields what there is to say, in time order."""
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings()
+        self._settings = settings = settings or Settings()
+        self._coach = Coach(settings.cues, settings.rules) if settings.cues is not None else None
         self._aligner = Aligner()
         self._tracker = AttitudeTracker()
         self._past = Past()
@@ -71,25 +80,35 @@ class Pipeline:
         self._due: deque[tuple[int, Anchor]] = deque()
         self._activity = ActivityState.OTHER
         self._next_watch = WATCH_SAMPLES
-        self._motion_from = 0
+        self._marks: list[tuple[int, complex, int]] = []
+        self._marked = 0
+        self._motion_axes: Array | None = None
 
     def feed(self, item: CoreInput) -> Iterator[CoreOutput]:
         """Yield what this input made known, in the order of the deciding rows. Consume it wholly."""
         if isinstance(item, Samples):
             for part in self._aligner.align(item):
-                if isinstance(part, Hole):
-                    yield from self._break(part)
-                else:
-                    yield from self._advance(part)
+                yield from self._coached(self._break(part) if isinstance(part, Hole) else self._advance(part))
                 self._aligner.stride_samples = self._steps.stride_samples
-        elif isinstance(item, Command) and item.name == "swap_sides":
+            return
+        if isinstance(item, Command) and item.name == "swap_sides":
             self._steps.swap_sides()
+        if self._coach is not None and isinstance(item, Speed | Command):
+            yield from self._coach.consider(item)
 
     def finish(self) -> Iterator[CoreOutput]:
         """Yield what is still open once the input has ended."""
         last = self._past.rows.end - 1
         if last >= self._past.rows.start:
             yield from self._steps.finish(last)
+
+    def _coached(self, said: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
+        if self._coach is None:
+            yield from said
+            return
+        for item in said:
+            yield item
+            yield from self._coach.consider(item)
 
     def _advance(self, part: Aligned) -> Iterator[CoreOutput]:
         first, n = part.index, len(part.motion)
@@ -103,9 +122,9 @@ class Pipeline:
         if not self._steps.has_gyroscope and part.motion[:, 3:].any():
             self._steps.has_gyroscope = True
         # what the block holds, each on the row that decides it
-        happenings: list[tuple[int, int, Callable[[], Iterator[CoreOutput] | None]]] = []
-        for still in self._still.find(first, part.motion):
-            happenings.append((still.index, 0, partial(self._steps.take_still, still)))
+        happenings: list[tuple[int, int, Callable[[], Iterator[CoreOutput] | None]]] = [
+            (still.index, 0, partial(self._steps.take_still, still)) for still in self._still.find(first, part.motion)
+        ]
         for centre, anchor in self._anchors.find(first - LEVEL_TAPS // 2, level_z):
             row = centre + LEVEL_TAPS // 2
             happenings.append((row, 1, partial(self._await, anchor, row)))
@@ -118,7 +137,8 @@ class Pipeline:
             yield from self._say(happen() or iter(()))
         yield from self._catch_up(first + n - 1)
         if self._settings.motion:
-            yield from self._move(first + n)
+            yield from self._mark(first + n)
+            yield from self._move()
 
     def _await(self, anchor: Anchor, row: int) -> None:
         self._due.append((max(int(anchor.down) + DECIDE_AFTER_SAMPLES, row), anchor))
@@ -132,7 +152,7 @@ class Pipeline:
             if now > row:
                 return
             if self._settings.motion:
-                yield from self._move(now)
+                yield from self._mark(now)
             if now == due:
                 yield from self._say(self._steps.decide(self._due.popleft()[1], now))
             elif now == expiry:
@@ -147,7 +167,7 @@ class Pipeline:
             yield item
 
     def _watch(self, row: int) -> Iterator[CoreOutput]:
-        """Every half second without running: standing, walking or something else?"""
+        """Say every half second without running whether the runner stands, walks or does something else."""
         self._next_watch = row + WATCH_HOP_SAMPLES
         if self._steps.gate.open:
             return
@@ -159,30 +179,39 @@ class Pipeline:
             known_s = self._past.known_s(row)
             yield Activity(known_s, state, known_s)
 
-    def _move(self, row: int) -> Iterator[CoreOutput]:
-        """Say the continuous motion of all whole hops before ``row`` with what is known now."""
+    def _mark(self, row: int) -> Iterator[CoreOutput]:
+        """Note what holds for all whole hops before ``row``; a new mount first closes what the old one covers."""
         stop = row - row % MOTION_HOP_SAMPLES
-        start = self._motion_from
-        if stop <= start:
+        if stop <= self._marked:
             return
-        self._motion_from = stop
-        steps = self._steps
+        axes = self._steps.mount.axes if self._steps.has_gyroscope else None
+        if axes is not self._motion_axes:
+            yield from self._move()
+            self._motion_axes = axes
+        self._marks.append((stop - self._marked, self._steps.ahead, ACTIVITY_CODES.index(self._activity)))
+        self._marked = stop
+
+    def _move(self) -> Iterator[CoreOutput]:
+        """Say the continuous motion of all hops marked so far."""
+        if not self._marks:
+            return
+        counts, ahead, codes = zip(*self._marks, strict=True)
+        start = self._marked - sum(counts)
         force, obliquity, tilt, rotation = pelvis_motion(
-            self._past.rows.view(start, stop), steps.mount, steps.mean_heading
+            self._past.rows.view(start, self._marked), self._motion_axes, np.repeat(np.array(ahead), counts)
         )
-        if not steps.has_gyroscope:
-            obliquity = tilt = rotation = np.full(stop - start, np.nan)
+        self._marks.clear()
         yield Motion(
-            t_s=self._aligner.origin_s + np.arange(start, stop) * GRID_PERIOD_S,
+            t_s=self._aligner.origin_s + np.arange(start, self._marked, dtype=np.float64) * GRID_PERIOD_S,
             acc_g=force,
             obliquity_deg=obliquity,
             tilt_deg=tilt,
             rotation_deg=rotation,
-            activity=np.full(stop - start, ACTIVITY_CODES.index(self._activity), dtype=np.int8),
+            activity=np.repeat(np.array(codes, dtype=np.int8), counts),
         )
 
     def _break(self, hole: Hole) -> Iterator[CoreOutput]:
-        """A hole too long to fill: close what is open, begin anew behind it."""
+        """Close what is open before a hole too long to fill, and begin anew behind it."""
         last = self._past.rows.end - 1
         self._due.clear()
         if last >= self._past.rows.start:
@@ -193,7 +222,7 @@ class Pipeline:
         self._touches.restart(hole.next_index)
         self._past.restart(hole.next_index)
         self._next_watch = hole.next_index + WATCH_SAMPLES
-        self._motion_from = hole.next_index + -hole.next_index % MOTION_HOP_SAMPLES
+        self._marked = hole.next_index + -hole.next_index % MOTION_HOP_SAMPLES
 
 
 _NEVER = 2**62

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,15 +144,21 @@ class StepTracker:
     @property
     def next_expiry(self) -> int:
         """The row at which `expire` has something to do, if nothing happens before."""
-        rows = []
+        rows: list[int] = []
         if self._touch is not None:
             rows.append(self._touch.row + TOUCH_EXPIRES_SAMPLES)
         if self.gate.open and self._anchors:
             rows.append(int(self._anchors[-1].down + LONGEST_PAUSE_S / GRID_PERIOD_S) + 1)
         return min(rows, default=2**62)
 
+    @property
+    def ahead(self) -> complex:
+        """The unit direction, in the earth frame, in which forward points on average."""
+        heading_rad = self.mount.heading_rad
+        return self.mean_heading * complex(math.cos(heading_rad), math.sin(heading_rad))
+
     def swap_sides(self) -> None:
-        """The runner says that left and right are exchanged."""
+        """Exchange left and right: the runner says so."""
         self._side.swapped = not self._side.swapped
 
     def restart(self, row: int) -> Iterator[CoreOutput]:
@@ -216,7 +222,7 @@ class StepTracker:
         return Cycle(period * GRID_PERIOD_S, impulse, float(level[:up].min()), float(loading.max()))
 
     def _begin(self) -> None:
-        """A run seems to begin: learn forward anew, unless it is settled."""
+        """Learn forward anew, unless it is settled: a run seems to begin."""
         self._axis = ForwardAxis(AXIS_MEMORY)
         self._running_up.clear()
         if self._slow_axis.steps < HEADING_STEPS:
@@ -245,7 +251,7 @@ class StepTracker:
         self._run_steps += 1
         self.stride_samples = round(anchor.up - self._anchors[0].up)
         rows = self._past.rows.view(int(self._anchors[0].up), int(anchor.up) + 1)
-        mean = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
+        mean: Array = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
         self._level(unit(mean[6:9]))
         reference = self.mount.reference
         assert reference is not None
@@ -382,7 +388,7 @@ class StepTracker:
 
     # -- contacts said before ------------------------------------------------------
 
-    def _settle_touch(self, anchor: Anchor, contact: float, row: int) -> Iterator[CoreOutput]:
+    def _settle_touch(self, anchor: Anchor, contact: float, row: int) -> Generator[CoreOutput, None, int | None]:
         """Confirm or withdraw the touch that is open; return the id confirmed."""
         touch = self._touch
         if touch is None:
@@ -438,7 +444,7 @@ class StepTracker:
         self._made.clear()
 
     def _stop(self, row: int) -> Iterator[CoreOutput]:
-        """The runner stopped running."""
+        """Close what is open: the runner stopped running."""
         if self._touch is not None:
             yield from self._withdraw(row)
         yield from self._close_strides(row)

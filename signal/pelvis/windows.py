@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pelvis.align import GRID_PERIOD_S
 from pelvis.attitude import FORCE, RATE, ROTATION, ROW_CHANNELS
@@ -114,7 +115,7 @@ _INTEGRATE = _integrator() * STANDARD_GRAVITY_MPS2
 
 
 def displacement_m(force_g: Array, duration_s: float) -> Array:
-    """Return the periodic displacement (64, channels) of specific force (64, channels) over one stride, mean removed."""
+    """Return the periodic displacement (64, channels) of specific force (64, channels) over a stride, mean removed."""
     moved: Array = _INTEGRATE @ force_g
     moved *= duration_s * duration_s
     return moved
@@ -225,29 +226,28 @@ class Past:
         return float(self.rows.view(index, index + 1)[0, KNOWN])
 
 
-def pelvis_motion(rows: Array, mount: Mount, mean_heading: complex) -> tuple[Array, Array, Array, Array]:
+def pelvis_motion(rows: Array, axes: Array | None, ahead: NDArray[np.complex128]) -> tuple[Array, Array, Array, Array]:
     """Return pelvis-frame force (n, 3) in g, and obliquity, tilt, rotation (n,) in deg, of attitude rows.
 
-    Rotation is counted from ``mean_heading``, the reference axis' mean direction over the last two steps.
-    Call it with whole multiples of 16 rows: the vector and the scalar forms of the inverse
-    trigonometric functions differ in the last bit.
+    ``axes`` (3, 3) are those of the mount, None: all NaN. Rotation is counted from ``ahead`` (n,), the unit
+    direction forward points to on average. Call it with whole multiples of 16 rows: the vector and the scalar
+    forms of the inverse trigonometric functions differ in the last bit.
     """
     n = len(rows)
-    if mount.forward is None or mount.left is None or mount.up is None:
+    if axes is None:
         unknown = np.full(n, np.nan)
         return np.full((n, 3), np.nan), unknown, unknown, unknown
     r = rows.T
     force = np.empty((n, 3))
-    axes: list[tuple[Array, Array, Array]] = []
-    for k, axis in enumerate((mount.forward, mount.left, mount.up)):
-        x, y, z = axis.tolist()
-        east, north, high = (r[3 * i] * x + r[3 * i + 1] * y + r[3 * i + 2] * z for i in range(3))
+    pointing: list[list[Array]] = []
+    for k, (x, y, z) in enumerate(axes.T.tolist()):
+        pointing.append([r[3 * i] * x + r[3 * i + 1] * y + r[3 * i + 2] * z for i in range(3)])
+        east, north, high = pointing[k]
         force[:, k] = r[9] * east + r[10] * north + r[11] * high
-        axes.append((east, north, high))
-    ahead = mean_heading * complex(math.cos(mount.heading_rad), math.sin(mount.heading_rad))
-    east, north, dip = axes[0]
-    rotation = np.arctan2(north * ahead.real - east * ahead.imag, east * ahead.real + north * ahead.imag)
-    obliquity = -np.arcsin(np.clip(axes[1][2], -1.0, 1.0))
-    tilt = np.arctan2(-dip, axes[2][2])
+    east, north, dip = pointing[0]
+    c, s = ahead.real, ahead.imag
+    rotation = np.arctan2(north * c - east * s, east * c + north * s)
+    obliquity = -np.arcsin(np.clip(pointing[1][2], -1.0, 1.0))
+    tilt = np.arctan2(-dip, pointing[2][2])
     scale = 180.0 / math.pi
     return force, obliquity * scale, tilt * scale, rotation * scale
