@@ -178,6 +178,7 @@ class SensorChain:
             packets.device_us[rows].tolist(),
             counts.tolist(),
             packets.overrun[rows].tolist(),
+            packets.first[rows].tolist(),
             [t_host_s[i] for i in positions],
         )
         first = int(packets.samples[:start].sum())

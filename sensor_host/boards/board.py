@@ -19,9 +19,10 @@ class Packets:
 
     ``position`` (p,) which notification a packet was; ``stream`` (p,) the device's count of starts; ``index`` (p,)
     counter of the first sample as sent, wrapping; ``device_us`` (p,) the device's clock at the first sample as sent,
-    wrapping; ``samples`` (p,) how many samples each packet holds; ``overrun`` and ``clipped`` (p,) what the device
-    said, or the samples showed, of it; ``acc_mps2`` and ``gyr_radps`` (n, 3) in the sensor frame. ``bad`` names the
-    positions that made no sense, and why. ``rates`` says from which packet on the device announced a nominal rate.
+    wrapping; ``samples`` (p,) how many samples each packet holds; ``overrun``, ``first`` (since its start) and
+    ``clipped`` (p,) what the device said, or the samples showed, of it; ``acc_mps2`` and ``gyr_radps`` (n, 3) in the
+    sensor frame. ``bad`` names the positions that made no sense, and why. ``rates`` says from which packet on the
+    device announced a nominal rate.
     """
 
     position: NDArray[np.int64]
@@ -30,6 +31,7 @@ class Packets:
     device_us: NDArray[np.int64]
     samples: NDArray[np.int64]
     overrun: NDArray[np.bool_]
+    first: NDArray[np.bool_]
     clipped: NDArray[np.bool_]
     acc_mps2: Array
     gyr_radps: Array

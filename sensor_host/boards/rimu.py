@@ -177,6 +177,7 @@ class RimuDecoder:
             device_us=header["device_us"].astype(np.int64),
             samples=samples,
             overrun=(flags & OVERRUN) != 0,
+            first=(flags & FIRST_PACKET) != 0,
             clipped=clipped | _saturated(raw, samples),
             acc_mps2=wide[:, 0:3] * acc_scale,
             gyr_radps=wide[:, 3:6] * gyr_scale,

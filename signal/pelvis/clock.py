@@ -40,13 +40,22 @@ RATE_TOLERANCE = 0.15
 # stamps that disagree with the counter by more than this are no jitter: samples were lost or doubled inside the device
 SLIP_PERIODS = 5.0
 
-# beyond this much disagreement (and a fifth of the elapsed time) counter and stamp cannot belong to one stream
+# beyond this much disagreement, and this share of the elapsed time while the sensor's rate is hardly known and once
+# it is, counter and stamp cannot belong to one stream
 BREAK_S = 0.1
-BREAK_RATIO = 0.2
+BREAK_RATIO_EARLY = 0.2
+BREAK_RATIO = 0.02
+RATE_KNOWN_AFTER = 50
+
+# a packet from further back is no repetition: the device's clock began anew
+REPEATED_WITHIN_S = 10.0
 
 # a fresh start reaches the host this early (clocks drift) or this late (a stalled link) against what was expected
 EARLY_S = 0.25
 LATE_S = 6.0
+
+# two crystals differ by less than 200 ppm
+DRIFT_RATIO = 1e-3
 
 # holes that are remembered to tell a late packet from a doubled one
 HOLES = 16
@@ -181,7 +190,8 @@ class SensorClock:
     """
 
     def __init__(self, settings: ClockSettings) -> None:
-        self._settings = settings
+        self._index_wrap = settings.index_wrap
+        self._device_wrap_us = settings.device_wrap_us
         self._nominal_s = 1.0 / settings.rate_hz
         self.lost_samples = 0
         self.doubled = 0
@@ -197,7 +207,9 @@ class SensorClock:
         self._device_us = 0  # unwrapped
         self._origin_us = 0  # the device's clock at session time 0
         self._host_s = 0.0
-        self._t_s = 0.0  # first sample of the last packet
+        self._opening = (0, 0)  # counter and stamp of the packet with which the stream began
+        self._line_s = 0.0  # the fitted line at the first sample of the last packet
+        self._t_s = 0.0  # the same, held behind what was before
         self._end_s = 0.0  # its last sample
         self._period_s = self._nominal_s
         self._phase_age = 0
@@ -249,6 +261,7 @@ class SensorClock:
         device_us: Sequence[int],
         samples: Sequence[int],
         overrun: Sequence[bool],
+        first: Sequence[bool],
         t_host_s: Sequence[float],
     ) -> Stamps:
         """Place packets, in the order they came.
@@ -263,6 +276,8 @@ class SensorClock:
             How many samples a packet holds, at least 1.
         overrun
             Whether the device says that it lost samples before this packet.
+        first
+            Whether the device says that this packet is the first since it was started.
         t_host_s
             Receipt times.
         """
@@ -271,7 +286,7 @@ class SensorClock:
         t_s: list[float] = []
         period_s: list[float] = []
         gaps: list[tuple[int, Gap]] = []
-        rows = zip(stream, index, device_us, samples, overrun, t_host_s, strict=True)
+        rows = zip(stream, index, device_us, samples, overrun, first, t_host_s, strict=True)
         for position, row in enumerate(rows):
             end_s = self._end_s
             reason = self._place(*row)
@@ -288,15 +303,31 @@ class SensorClock:
 
     # ---------------------------------------------------------------- one packet
 
-    def _place(self, stream: int, index: int, device_us: int, samples: int, overrun: bool, t_host_s: float) -> str:  # noqa: FBT001
+    def _place(
+        self,
+        stream: int,
+        index: int,
+        device_us: int,
+        samples: int,
+        overrun: bool,  # noqa: FBT001
+        first: bool,  # noqa: FBT001
+        t_host_s: float,
+    ) -> str:
         """Place one packet; return why the stream broke before it, why it is refused, or nothing."""
         if not self._started:
-            self._begin(device_us)
+            self._begin(index, device_us)
             reason = ""
         else:
-            since_us, ahead = self._distance(index, device_us, t_host_s)
-            if stream != self._stream or self._contradict(since_us, ahead):
-                reason = self._restart(device_us, since_us, samples, t_host_s)
+            begins = stream != self._stream or (first and (index, device_us) != self._opening)
+            since_us = (device_us - self._raw_us) % self._device_wrap_us
+            ahead = (index - self._next_index) % self._index_wrap
+            late_s = since_us * 1e-6 - self._last_count * self._period_s
+            # nearly always: the next packet, within what no counter can have wrapped in
+            plain = not ahead and -BREAK_S < late_s < BREAK_S and t_host_s < self._host_s + 60.0
+            if not plain:
+                since_us, ahead = self._unwrap(since_us, ahead, t_host_s)
+            if begins or not (plain or self._agree(since_us, ahead, t_host_s)):
+                reason = self._restart(index, device_us, since_us, samples, t_host_s)
             elif ahead < 0:
                 return self._refuse(ahead, samples)
             else:
@@ -314,33 +345,30 @@ class SensorClock:
             return ""
         return reason
 
-    def _distance(self, index: int, device_us: int, t_host_s: float) -> tuple[int, int]:
-        """Return microseconds since the last packet and samples ahead of the next one expected, both unwrapped."""
-        wrap_us = self._settings.device_wrap_us
-        since_us = (device_us - self._raw_us) % wrap_us
-        if (
-            index == self._next_index % self._settings.index_wrap
-            and since_us < 1_000_000
-            and t_host_s < self._host_s + 60.0
-        ):
-            return since_us, 0  # nearly always
+    def _unwrap(self, since_us: int, ahead: int, t_host_s: float) -> tuple[int, int]:
+        """Return microseconds since the last packet and samples ahead of the next one expected, turns included."""
         # receipts tell whole turns of the device's clock apart, and a doubled packet from one 71 minutes later
+        wrap_us = self._device_wrap_us
         since_us += wrap_us * round((t_host_s - self._host_s - since_us * 1e-6) / (wrap_us * 1e-6))
-        wrap = self._settings.index_wrap
-        ahead = (index - self._next_index) % wrap
-        ahead += wrap * round((since_us * 1e-6 / self._period_s - self._last_count - ahead) / wrap)
-        return since_us, ahead
+        by_stamp = since_us * 1e-6 / self._period_s - self._last_count
+        return since_us, ahead + self._index_wrap * round((by_stamp - ahead) / self._index_wrap)
 
-    def _contradict(self, since_us: int, ahead: int) -> bool:
-        """Tell whether counter and stamp cannot both be right."""
+    def _agree(self, since_us: int, ahead: int, t_host_s: float) -> bool:
+        """Tell whether counter, stamp and receipt can all be right."""
         by_index_s = (self._last_count + ahead) * self._period_s
         by_stamp_s = since_us * 1e-6
-        return abs(by_index_s - by_stamp_s) > BREAK_S + BREAK_RATIO * abs(by_stamp_s)
+        by_host_s = t_host_s - self._host_s
+        ratio = BREAK_RATIO if self._period_age > RATE_KNOWN_AFTER else BREAK_RATIO_EARLY
+        return (
+            abs(by_index_s - by_stamp_s) <= BREAK_S + ratio * abs(by_stamp_s)
+            and -REPEATED_WITHIN_S <= by_stamp_s <= by_host_s + LATE_S + DRIFT_RATIO * by_host_s
+        )
 
-    def _begin(self, device_us: int) -> None:
+    def _begin(self, index: int, device_us: int) -> None:
         self._started = True
+        self._opening = (index, device_us)
         self._device_us = self._origin_us = device_us
-        self._t_s = 0.0
+        self._line_s = self._t_s = 0.0
 
     def _follow(self, since_us: int, ahead: int, samples: int, *, overrun: bool) -> str:
         """Continue the stream, over a hole of ``ahead`` samples if there is one."""
@@ -352,29 +380,30 @@ class SensorClock:
         steps = self._last_count + ahead
         self._device_us += since_us
         stamp_s = (self._device_us - self._origin_us) * 1e-6
-        expected_s = self._t_s + steps * self._period_s
+        expected_s = self._line_s + steps * self._period_s
         error_s = stamp_s - expected_s
         if overrun or abs(error_s) > SLIP_PERIODS * self._period_s:
             self._phase_age = 0
             self._steady = False
-            t_s = stamp_s
+            self._line_s = stamp_s
             reason = reason or ("the device lost samples" if error_s > self._period_s or overrun else "")
         else:
             phase_gain, period_gain = self._next_gains(samples)
-            t_s = expected_s + phase_gain * error_s
+            self._line_s = expected_s + phase_gain * error_s
             period_s = self._period_s + period_gain * error_s / steps
             low, high = self._nominal_s * (1.0 - RATE_TOLERANCE), self._nominal_s * (1.0 + RATE_TOLERANCE)
             self._period_s = min(max(period_s, low), high)
-        self._t_s = max(t_s, self._end_s + 0.5 * self._period_s)
+        self._t_s = max(self._line_s, self._end_s + 0.5 * self._period_s)
         return reason
 
-    def _restart(self, device_us: int, since_us: int, samples: int, t_host_s: float) -> str:
+    def _restart(self, index: int, device_us: int, since_us: int, samples: int, t_host_s: float) -> str:
         """Bridge the break before a stream that began anew."""
         self.restarts += 1
+        self._opening = (index, device_us)
         self._holes.clear()
         expected_s = self.session_from_host(t_host_s) - (samples - 1) * self._period_s
         went_on_s = (self._device_us + since_us - self._origin_us) * 1e-6
-        drift_s = 1e-3 * (t_host_s - self._host_s)
+        drift_s = DRIFT_RATIO * (t_host_s - self._host_s)
         earliest_s = self._end_s + 0.5 * self._period_s
         if went_on_s > self._end_s and -EARLY_S - drift_s <= expected_s - went_on_s <= LATE_S + drift_s:
             self._device_us += since_us
@@ -386,6 +415,7 @@ class SensorClock:
             self._origin_us = device_us - round(self._t_s * 1e6)
             self.offset.restart()
             reason = "the device was started anew"
+        self._line_s = self._t_s
         self._phase_age = 0
         self._steady = False
         return reason
