@@ -1,0 +1,69 @@
+"""The documents: current, and pointing at things that exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sensor_host.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + [
+    page for folder in ("docs", "hardware", "recordings") for page in sorted((ROOT / folder).rglob("*.md"))
+]
+
+
+def names(pages: list[Path]) -> list[str]:
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+def test_the_generated_pages_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    local = [target.partition("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
+    assert [target for target in local if not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_every_command_a_page_shows_exists(page: Path) -> None:
+    shown = re.findall(r"(?:^ {4,}|`)hipdrive ([a-z]+)\b", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(shown) <= set(COMMANDS)
+
+
+def test_every_option_the_readme_shows_exists() -> None:
+    from click.testing import CliRunner
+
+    from sensor_host.cli import cli
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command, rest in re.findall(r"^ +hipdrive ([a-z]+)([^\n#]*)", readme, flags=re.MULTILINE):
+        help_text = CliRunner().invoke(cli, [command, "--help"]).output
+        for option in re.findall(r"--[a-z-]+", rest):
+            assert option in help_text, f"hipdrive {command} {option}"
+
+
+def test_the_readme_names_every_library_that_is_required() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {re.split(r"[^A-Za-z0-9_.-]", requirement)[0] for requirement in project["dependencies"]}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {library for library in required if library not in readme} == set()
+
+
+def test_the_architecture_names_stages_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    files = set(re.findall(r"(?:sensor_host|sources|sinks|boards|pelvis|signal)/[a-z_/]+\.py", text))
+    places = [ROOT, ROOT / "sensor_host", ROOT / "signal"]
+    assert {file for file in files if not any((place / file).is_file() for place in places)} == set()
