@@ -16,16 +16,15 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from rich.console import Console
+
     from sensor_host.commands.output import print_json
-    from sensor_host.doctor import examine
+    from sensor_host.doctor import examine, render
 
     checks = examine()
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
-        for check in checks:
-            click.echo(f"{'ok  ' if check.ok else 'MISS'} {check.name}: {check.detail}")
-            if check.advice:
-                click.echo(f"     {check.advice}")
+        Console().print(render(checks))
     if not all(check.ok for check in checks):
         ctx.exit(1)
