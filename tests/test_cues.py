@@ -161,6 +161,18 @@ def test_a_change_must_be_unusual_for_this_runner_not_only_large() -> None:
     assert phrases(listen(run, replace(settings, baselines=(replace(baseline, sd=0.5),)))) != []
 
 
+def test_a_change_must_be_large_not_only_unusual_for_this_runner() -> None:
+    settings = replace(QUICK, baselines=(Baseline("tilt_deg", 6.0, sd=0.1),))
+    assert phrases(listen(Run(120.0).change(60.0, 120.0, "tilt_deg", 2.0), settings)) == []
+
+
+def test_a_pause_starts_the_judgement_afresh() -> None:
+    run = Run(140.0).change(60.0, 140.0, "tilt_deg", 4.0)
+    run.also(66.0, Activity(66.0, ActivityState.WALKING, 66.0)).also(80.0, Activity(80.0, ActivityState.RUNNING, 80.0))
+    cue = phrases(listen(run))[0]
+    assert cue.decided_at_s > 80.0 + QUICK.settle_s + 25 * STEP_S + 0.2 * 20.0
+
+
 def test_nothing_is_said_in_the_warm_up_or_while_learning() -> None:
     settings = CueSettings(dwell_ratio=0.0, between_s=0.0, same_s=0.0)
     cues = phrases(listen(Run(1000.0).change(600.0, 1000.0, "tilt_deg", 5.0), settings))

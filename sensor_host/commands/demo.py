@@ -89,4 +89,14 @@ def _impatient(config: Config) -> Config:
     """Return the configuration with a coach who needs no warm-up and speaks soon: a demonstration is short."""
     from msgspec.structs import replace
 
-    return replace(config, cues=replace(config.cues, warm_up_s=0.0, between_s=15.0, same_s=30.0))
+    hurried = replace(
+        config.cues,
+        warm_up_s=0.0,
+        learn_s=15.0,
+        dwell_ratio=0.1,
+        exit_s=5.0,
+        between_s=15.0,
+        same_s=30.0,
+        chime_every_s=30.0,
+    )
+    return replace(config, cues=hurried)
