@@ -2,7 +2,7 @@
 # Each sets up what it needs first, in .venv, from nothing but python3 (>= 3.11) and pip.
 
 PYTHON ?= python3
-FOR ?= 60
+FOR ?= 90
 ARGS ?=
 BIN := .venv/bin
 

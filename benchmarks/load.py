@@ -1,23 +1,94 @@
-"""What a live run takes of the computer: processor and memory of the main process of `hipdrive demo`.
+"""What a live run takes of the computer: the main processes of `hipdrive run` and `hipdrive demo`.
 
-Children (broker, player) are shown apart. The start is left out: what counts is an hour of running.
-Reads /proc, so it runs on Linux only.
+`run` has its sensor behind a Bluetooth service on a private D-Bus (tests/virtual_bluez.py) that notifies at the real
+pace; `demo` computes its runner as well. Children (broker, player) are shown apart. The start is left out: what counts
+is an hour of running. Reads /proc, so it runs on Linux only.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 import signal
-import subprocess
 import sys
-import time
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
-from measure import HIPDRIVE, table
+from measure import HIPDRIVE, ROOT, table
 
-SETTLE_S = 10.0
-MEASURE_S = 50.0
+from pelvis.simulate import Scenario
+from sensor_host.boards import BOARDS
+from sensor_host.ports import Notification
+from sensor_host.sources.simulated import SimulatedSource
+
+sys.path.append(str(ROOT / "tests"))
+
+from virtual_bluez import Characteristic, Peripheral, VirtualBluez
+
+SETTLE_S = 15.0
+MEASURE_S = 45.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+async def run(folder: Path) -> None:
+    daemon = shutil.which("dbus-daemon")
+    if daemon is None:
+        print("| run | not measured: dbus-daemon is not installed |")
+        return
+    runner = SimulatedSource(Scenario(), paced=False, duration_s=SETTLE_S + MEASURE_S + 10.0)
+    heard = [arrival for arrival in runner.arrivals() if isinstance(arrival, Notification)]
+    gatt = BOARDS["rimu"].gatt
+    characteristics = [
+        Characteristic(gatt.notify_uuid, ["notify"]),
+        Characteristic(gatt.control_uuid, ["write"]),
+        Characteristic(gatt.info_uuid, ["read"], heard[0].data),
+    ]
+    sensor = Peripheral("RIMU bench", "C0:FF:EE:00:00:7A", {gatt.service_uuid: characteristics})
+    async with VirtualBluez(folder, daemon, sensor) as bluez, asyncio.TaskGroup() as group:
+        arguments = (HIPDRIVE, "run", "--no-console", "--no-record", "--for", "10m")
+        environment = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": bluez.address}
+        child = await asyncio.create_subprocess_exec(*arguments, env=environment, stdout=DEVNULL, stderr=PIPE)
+        started = asyncio.Event()
+        sensor.on_write = lambda *_: started.set()
+        async with asyncio.timeout(30.0):
+            await started.wait()
+        feeding = group.create_task(feed(bluez, sensor, heard[1:]))
+        await watch("run", child)
+        feeding.cancel()
+
+
+async def feed(bluez: VirtualBluez, sensor: Peripheral, heard: list[Notification]) -> None:
+    begin_s = asyncio.get_running_loop().time()
+    for arrival in heard:
+        await asyncio.sleep(max(0.0, begin_s + arrival.t_host_s - asyncio.get_running_loop().time()))
+        await bluez.notify(sensor, BOARDS["rimu"].gatt.notify_uuid, arrival.data)
+
+
+async def demo() -> None:
+    arguments = (HIPDRIVE, "demo", "--no-console", "--no-record", "--for", "10m")
+    await watch("demo", await asyncio.create_subprocess_exec(*arguments, stdout=DEVNULL, stderr=PIPE))
+
+
+async def watch(what: str, child: Process) -> None:
+    """Print what a running child takes, then end it as Ctrl-C does."""
+    try:
+        await asyncio.sleep(SETTLE_S)
+        if child.returncode is not None:
+            assert child.stderr is not None
+            sys.exit(f"hipdrive {what} ended: {(await child.stderr.read()).decode(errors='replace')}")
+        pids = [child.pid, *children(child.pid)]
+        before = {pid: cpu_s(pid) for pid in pids}
+        await asyncio.sleep(MEASURE_S)
+        for pid in pids:
+            share = (cpu_s(pid) - before[pid]) / MEASURE_S
+            process = "main process" if pid == child.pid else f"child `{name(pid)}`"
+            table((f"{what}, {process}", f"{100 * share:.1f} % of one core, {peak_mb(pid):.0f} MB at most"))
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGINT)
+        await child.wait()
 
 
 def cpu_s(pid: int) -> float:
@@ -39,34 +110,15 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def main() -> None:
-    arguments = [HIPDRIVE, "demo", "--for", f"{SETTLE_S + MEASURE_S + 30:.0f}s", "--no-console"]
-    demo = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        time.sleep(SETTLE_S)
-        if demo.poll() is not None:
-            assert demo.stderr is not None
-            sys.exit(f"hipdrive demo ended: {demo.stderr.read().decode(errors='replace')}")
-        pids = [demo.pid, *children(demo.pid)]
-        before = {pid: cpu_s(pid) for pid in pids}
-        time.sleep(MEASURE_S)
-        shares = {pid: (cpu_s(pid) - before[pid]) / MEASURE_S for pid in pids}
-        table(
-            ("demo, main process", f"{100 * shares[demo.pid]:.1f} % of one core, {peak_mb(demo.pid):.0f} MB at most"),
-            *(
-                (f"demo, child {name(pid)}", f"{100 * shares[pid]:.1f} % of one core, {peak_mb(pid):.0f} MB at most")
-                for pid in pids[1:]
-            ),
-        )
-    finally:
-        demo.send_signal(signal.SIGINT)
-        demo.wait(timeout=30)
-
-
 def name(pid: int) -> str:
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    module = words[words.index("-m") + 1] if "-m" in words else Path(words[0]).name
-    return f"`{module}`"
+    return words[words.index("-m") + 1] if "-m" in words else Path(words[0]).name
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+    asyncio.run(demo())
 
 
 if __name__ == "__main__":
