@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sensor_host.recording.info import RecordingInfo, info
 from sensor_host.recording.layout import RECORDING_SCHEMA
+from sensor_host.recording.overview import RecordingInfo, info
 from sensor_host.recording.reader import Batch, Recording, read
-from sensor_host.recording.recover import Recovery, recover
+from sensor_host.recording.salvage import Recovery, recover
 from sensor_host.recording.writer import RecordingWriter
 
 __all__ = [

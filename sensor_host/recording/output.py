@@ -32,12 +32,10 @@ class OutputFile:
         self._written = 0
         self._error: OutputError | None = None
         try:
+            if path.exists():
+                raise OutputError(f"{path}: is there already; move it away or choose another name", path=str(path))
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("xb", buffering=0)
-        except FileExistsError:
-            raise OutputError(
-                f"{path}: is there already; move it away or choose another name", path=str(path)
-            ) from None
         except OSError as error:
             raise OutputError(f"{path}: cannot be written: {error.strerror}", path=str(path)) from error
 

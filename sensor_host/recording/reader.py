@@ -208,7 +208,7 @@ class Recording:
                 if record.opcode == FOOTER:
                     self.cut = bytes(self._data[record.end :]) != MAGIC
         except DamageError as damage:
-            if find_chunk(self._data, damage.offset) >= 0:
+            if find_chunk(self._data, damage.offset + 1) >= 0:
                 raise self._damaged(f"{damage} at byte {damage.offset}") from damage
             self.cut = True
         except PARSE_ERRORS as error:

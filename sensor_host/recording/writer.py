@@ -83,16 +83,18 @@ class RecordingWriter:
             role: (self._channels[f"/{role}{layout.RAW_SUFFIX}"], _device_clock(sensor.board))
             for role, sensor in sensors.items()
         }
-        for name, values in layout.session_metadata(session):
-            self._writer.add_metadata(name, values)
-        for name, more in (metadata or {}).items():
-            self._writer.add_metadata(name, dict(more))
+        for name, values in [*layout.session_metadata(session), *(metadata or {}).items()]:
+            self._writer.add_metadata(name, dict(values))
         for name, media_type, data in ((layout.CONFIG, config_type, config), (layout.PROFILE, profile_type, profile)):
             if data:
                 self._writer.add_attachment(self._start_ns, self._start_ns, name, media_type, data)
         if anchor_host_s is not None:
             self._set_anchor(anchor_host_s)
-        self._writer.flush()
+        try:
+            self._writer.flush()
+        except OutputError:
+            self._output.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +163,7 @@ class RecordingWriter:
             self._output.close()
         short_chunks = self._flush_s is None or self._flush_s < FINISHED_CHUNK_S
         if short_chunks and self._output.tell() <= RECHUNK_AT_MOST_BYTES:
-            from sensor_host.recording.recover import rechunk
+            from sensor_host.recording.salvage import rechunk
 
             rechunk(self.path, FINISHED_CHUNK_S)
 
