@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from collections import deque
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
 from sensor_host.config import ConsoleConfig
@@ -87,13 +88,21 @@ class ConsoleSink:
 
     def _show(self, *, last: bool = False) -> None:
         if self._live:
-            width, height = self._console.size
-            # One line stays free, so that the terminal never scrolls.
+            size = _size_of(self._console)
             unicode = self._console.encoding.startswith("utf")
-            self._painter.show(frame(self._readings, width, height - 1, unicode=unicode))
+            # One line stays free, so that the terminal never scrolls.
+            self._painter.show(frame(self._readings, size.width, size.height - 1, unicode=unicode), size)
         elif last or self._readings.t_s >= self._next_line_s:
             self._painter.write(status_line(self._readings))
             self._next_line_s = self._readings.t_s - self._readings.t_s % LINE_EVERY_S + LINE_EVERY_S
+
+
+def _size_of(console: Console) -> ConsoleDimensions:
+    """Return the size the terminal has now; rich remembers that of the first moment where COLUMNS is set."""
+    try:
+        return ConsoleDimensions(*os.get_terminal_size(console.file.fileno()))
+    except (OSError, ValueError):
+        return console.size
 
 
 class _Painter:
@@ -104,7 +113,7 @@ class _Painter:
         self.broken = False
         self._console = console
         self._wake = threading.Condition()
-        self._frame: Frame | None = None
+        self._frame: tuple[Frame, ConsoleDimensions] | None = None
         self._lines: deque[str] = deque()
         self._closing = False
         # A daemon: a terminal that never takes another character must not keep the process alive.
@@ -113,9 +122,9 @@ class _Painter:
     def start(self) -> None:
         self._thread.start()
 
-    def show(self, picture: Frame) -> None:
+    def show(self, picture: Frame, size: ConsoleDimensions) -> None:
         with self._wake:
-            self._frame = picture
+            self._frame = (picture, size)
             self._wake.notify()
 
     def write(self, line: str) -> None:
@@ -135,16 +144,19 @@ class _Painter:
 
     def _paint(self) -> None:
         try:
-            live, size = self._started(), self._console.size
-            while (picture := self._next_frame()) is not None:
-                if self._console.size != size:
+            live, drawn_size = self._started(), None
+            while (shown := self._next_frame()) is not None:
+                picture, size = shown
+                self._console.size = size
+                if drawn_size not in (None, size):
                     # What the terminal wrapped or cut cannot be drawn over: begin with an empty one.
                     live.stop()
                     self._console.clear()
-                    live, size = self._started(), self._console.size
+                    live = self._started()
+                drawn_size = size
                 live.update(picture, refresh=True)
             live.stop()
-        except OSError:
+        except (OSError, ValueError):
             self.broken = True
 
     def _started(self) -> Live:
@@ -152,18 +164,19 @@ class _Painter:
         live.start()
         return live
 
-    def _next_frame(self) -> Frame | None:
+    def _next_frame(self) -> tuple[Frame, ConsoleDimensions] | None:
         with self._wake:
             while self._frame is None and not self._closing:
                 self._wake.wait()
-            picture, self._frame = self._frame, None
-            return picture
+            shown, self._frame = self._frame, None
+            return shown
 
     def _print(self) -> None:
         try:
             while (line := self._next_line()) is not None:
-                self._console.out(line, highlight=False)
-        except OSError:
+                # Not through rich, which ends the process when a reader has gone away.
+                print(line, file=self._console.file, flush=True)
+        except (OSError, ValueError):
             self.broken = True
 
     def _next_line(self) -> str | None:
