@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args, get_origin
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args,
 import msgspec
 
 from sensor_host import places
-from sensor_host.config import Config, Section
+from sensor_host.config import Config, Section, coaching
 from sensor_host.errors import ConfigError
 from sensor_host.profile import Profile
 
@@ -120,10 +120,12 @@ def recorded_config(recorded: bytes) -> Config:
 
 def core_settings(config: Config, profile: Profile, *, motion: bool) -> CoreSettings:
     """Return what the core is told; ``motion`` asks for continuous motion as well."""
+    from pelvis.cues import Baseline
     from pelvis.pipeline import Settings
 
-    del config, profile
-    return Settings(motion=motion)
+    cues, rules = coaching(config.cues)
+    known = tuple(Baseline(one.metric, one.mean, one.sd, one.speed_mps) for one in profile.baselines)
+    return Settings(motion=motion, cues=replace(cues, baselines=known) if config.cues.enabled else None, rules=rules)
 
 
 def check(*, file: Path | None = None, environment: Mapping[str, str] | None = None) -> list[ConfigError]:
@@ -303,6 +305,13 @@ def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
             f"it must not exceed sensor.reconnect_max_s = {config.sensor.reconnect_max_s:g}",
             path="sensor.reconnect_min_s",
             suggestion=f"{config.sensor.reconnect_max_s:g}",
+        )
+    if config.cues.exit_z > config.cues.enter_z:
+        yield ConfigError(
+            f"cues.exit_z = {config.cues.exit_z:g} ({origins['cues.exit_z']}): "
+            f"it must not exceed cues.enter_z = {config.cues.enter_z:g}",
+            path="cues.exit_z",
+            suggestion=f"{config.cues.enter_z:g}",
         )
     for number, rule in enumerate(config.cues.rules):
         from pelvis.cues import MAX_WORDS  # the core is heavy; most have no rules of their own

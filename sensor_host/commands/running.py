@@ -19,7 +19,7 @@ from typing import Self
 import click
 
 from sensor_host import places
-from sensor_host.config import Config, coaching
+from sensor_host.config import Config
 from sensor_host.errors import BrokerError, HipdriveError
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
@@ -130,12 +130,12 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         recorder = _open_recorder(outcome, plan) if plan.record else None
         url = await _open_broker(stack, outcome, config)
         motion = url is not None and config.mqtt.samples != "off"
-        session = Session(
-            outcome.info, source, core_settings(config, plan.profile, motion=motion), recorder, plan.openings
-        )
+        settings = core_settings(config, plan.profile, motion=motion)
+        session = Session(outcome.info, source, settings, recorder, plan.openings)
         session.tally.warnings += outcome.tally.warnings
         outcome.tally = session.tally
-        _add_sinks(session, plan, url)
+        phrases = [words for rule in settings.rules for words in (rule.words, rule.alternate)]
+        _add_sinks(session, plan, url, phrases)
         end.call(session.stop)
         if plan.for_s is not None:
             asyncio.get_running_loop().call_later(plan.for_s, session.stop)
@@ -209,7 +209,7 @@ async def _open_broker(stack: AsyncExitStack, outcome: Outcome, config: Config) 
     return broker.url
 
 
-def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
+def _add_sinks(session: Session, plan: Plan, url: str | None, phrases: list[str]) -> None:
     config = plan.config
     policy = Policy.DROP_OLDEST if plan.paced else Policy.WAIT
     if url is not None:
@@ -220,7 +220,6 @@ def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
     if plan.sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 
-        phrases = [words for rule in coaching(config.cues)[1] for words in (rule.words, rule.alternate)]
         session.add(SoundSink(config.sound, session.info, phrases=phrases, report=session.report))
     if plan.console and config.console.enabled:
         from sensor_host.sinks.console import ConsoleSink
