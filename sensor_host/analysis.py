@@ -14,8 +14,8 @@ from pelvis.data import CoreInput, CoreOutput, Gap, Motion, Samples, Step, Strid
 from pelvis.pipeline import Pipeline
 from sensor_host.config import Config
 from sensor_host.errors import InputError
-from sensor_host.profile import Profile
 from sensor_host.routing import Router
+from sensor_host.runners import Profile
 from sensor_host.settings import core_settings
 from sensor_host.summary import Tally
 from sensor_host.tables import CsvSamples, SampleTable, StepTable
@@ -48,7 +48,7 @@ class RecordingInput:
     """A recording as input of the core, with the configuration and the profile that it holds."""
 
     def __init__(self, recording: Recording) -> None:
-        from sensor_host.profile import decode
+        from sensor_host.runners import decode
         from sensor_host.settings import recorded_config
 
         self._recording = recording

@@ -21,7 +21,7 @@ import msgspec
 from sensor_host import places
 from sensor_host.config import Config, Section, coaching
 from sensor_host.errors import ConfigError
-from sensor_host.profile import Profile
+from sensor_host.runners import Profile
 
 if TYPE_CHECKING:
     from pelvis.pipeline import Settings as CoreSettings

@@ -43,7 +43,7 @@ def command(
     sensor would send. Listen with any MQTT client at the address that is shown.
     """
     from sensor_host.commands.running import Plan, conduct
-    from sensor_host.profile import load
+    from sensor_host.runners import load
     from sensor_host.sources.simulated import SimulatedSource
 
     config = resolve(

@@ -63,7 +63,7 @@ def command(
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise click.UsageError("--to must lie behind --from")
     from sensor_host.commands.running import Plan, conduct
-    from sensor_host.profile import Profile, decode
+    from sensor_host.runners import Profile, decode
     from sensor_host.sources.replay import ReplaySource
 
     source = ReplaySource(recording, speed, start_s, end_s)

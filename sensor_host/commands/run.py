@@ -37,7 +37,7 @@ def command(
     Ctrl-C ends the run with a summary and the path of its recording.
     """
     from sensor_host.commands.running import Plan, conduct
-    from sensor_host.profile import load
+    from sensor_host.runners import load
     from sensor_host.sources.ble import BleSource
 
     config = resolve(

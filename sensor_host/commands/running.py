@@ -23,9 +23,9 @@ from sensor_host.config import Config
 from sensor_host.errors import BrokerError, HipdriveError
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
-from sensor_host.profile import Profile
-from sensor_host.profile import encode as encode_profile
 from sensor_host.recording import RecordingWriter
+from sensor_host.runners import Profile
+from sensor_host.runners import encode as encode_profile
 from sensor_host.session import Session
 from sensor_host.settings import core_settings, encode
 from sensor_host.sinks.recorder import Recorder

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from sensor_host import places, profile
+from sensor_host import places, runners
 from sensor_host.errors import InputError, OutputError
-from sensor_host.profile import Baseline, Calibration, Profile
+from sensor_host.runners import Baseline, Calibration, Profile
 
 
 def full() -> Profile:
@@ -21,26 +21,26 @@ def full() -> Profile:
 
 
 def test_a_runner_without_a_file_has_an_empty_profile_of_version_zero() -> None:
-    assert profile.load("anna") == Profile(runner="anna", version=0)
+    assert runners.load("anna") == Profile(runner="anna", version=0)
 
 
 def test_every_save_is_the_next_version() -> None:
-    first = profile.save(full())
+    first = runners.save(full())
     assert first == replace(full(), version=1)
-    assert profile.load("anna") == first
-    assert profile.save(first).version == 2
-    assert profile.load("anna").version == 2
+    assert runners.load("anna") == first
+    assert runners.save(first).version == 2
+    assert runners.load("anna").version == 2
 
 
 def test_what_is_copied_into_a_recording_is_what_stands_in_the_file() -> None:
-    saved = profile.save(full())
+    saved = runners.save(full())
     data = places.profile_path("anna").read_bytes()
-    assert profile.encode(saved) == data
-    assert profile.decode(data, "recording") == saved
+    assert runners.encode(saved) == data
+    assert runners.decode(data, "recording") == saved
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = profile.save(full())
+    saved = runners.save(full())
 
     def full_disk(handle: int) -> None:
         raise OSError(28, "No space left on device")
@@ -48,10 +48,10 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(monkeypatch
     folder = places.profile_path("anna").parent
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(OutputError, match="No space left") as told:
-        profile.save(replace(saved, mass_kg=70.0))
+        runners.save(replace(saved, mass_kg=70.0))
     assert told.value.exit_code == 4
     assert [path.name for path in folder.iterdir()] == ["anna.json"]
-    assert profile.decode((folder / "anna.json").read_bytes(), "x") == saved
+    assert runners.decode((folder / "anna.json").read_bytes(), "x") == saved
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,6 @@ def test_a_damaged_or_foreign_profile_is_refused_in_one_line_that_names_the_file
     path.parent.mkdir(parents=True)
     path.write_text(text)
     with pytest.raises(InputError, match=says) as told:
-        profile.load("anna")
+        runners.load("anna")
     assert str(path) in str(told.value)
     assert "\n" not in str(told.value)
