@@ -48,10 +48,11 @@ class Aligned:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A hole too long to fill: the grid goes on at ``next_index``."""
+    """A hole too long to fill: the grid goes on at ``next_index``; the sample that ended it came at ``known_s``."""
 
     next_index: int
     duration_s: float
+    known_s: float
 
 
 class Aligner:
@@ -174,7 +175,7 @@ class Aligner:
         elif missing > 0:
             self._next = resume
             self._past = self._past[:0]
-            yield Hole(resume, missing * GRID_PERIOD_S)
+            yield Hole(resume, missing * GRID_PERIOD_S, resume_s)
         self._times = self._times[:0]
         self._rows = self._rows[:0]
         if self._smoother is not None:

@@ -320,12 +320,13 @@ class TouchFinder:
         z = np.concatenate(([self._previous], vertical_g))
         self._previous = float(vertical_g[-1])
         a, b = z[:-1], z[1:]
-        kinds = ((a < TOUCH_G) & (b >= TOUCH_G)) * 1 + (b < TOUCH_REARM_G) * 2
+        real = np.arange(first_index, first_index + len(b)) > self._valid_from
+        kinds = ((a < TOUCH_G) & (b >= TOUCH_G)) * 1 + ((b < TOUCH_REARM_G) & real) * 2
         found: list[tuple[int, float]] = []
         changes = np.flatnonzero((kinds != np.concatenate(([0], kinds[:-1]))) & (kinds > 0))
         for i in changes.tolist():
             if kinds[i] & 2:
-                self._armed = first_index + i > self._valid_from
+                self._armed = True
             elif self._armed:
                 self._armed = False
                 low, high = float(a[i]), float(b[i])

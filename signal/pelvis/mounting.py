@@ -19,6 +19,8 @@ from pelvis.data import STANDARD_GRAVITY_MPS2, Array
 STILL_WINDOW_SAMPLES = 50
 STILL_ACC_G = 0.04
 STILL_RATE_RADPS = 0.12
+# 0.8-1.2 g: what stands still feels gravity and nothing else; sensors err by a few percent
+STILL_FORCE_G = (0.8, 1.2)
 # 2 s: long enough for a level within 0.3 deg in a swaying stance
 SHORTEST_STILL_WINDOWS = 8
 # 4 s: a later standing must be this long to replace the level of an earlier one
@@ -62,13 +64,16 @@ class StillFinder:
         # peak to peak of a quarter second is about four standard deviations
         spread = (high - low).max(axis=1, where=np.array([True] * 3 + [False] * 3), initial=0.0)
         turn = np.maximum(-low, high)[:, 3:].max(axis=1)
+        force = windows[:, :, :3].mean(axis=1) * (1.0 / STANDARD_GRAVITY_MPS2)
+        size = np.sqrt(force[:, 0] ** 2 + force[:, 1] ** 2 + force[:, 2] ** 2)
         still = (spread < 4.0 * STILL_ACC_G * STANDARD_GRAVITY_MPS2) & (turn < 4.0 * STILL_RATE_RADPS)
+        still &= (size > STILL_FORCE_G[0]) & (size < STILL_FORCE_G[1])
         for k in range(whole):
             if not still[k]:
                 self._count = 0
                 self._sum = np.zeros(3)
                 continue
-            self._sum = self._sum + windows[k, :, :3].mean(axis=0) * (1.0 / STANDARD_GRAVITY_MPS2)
+            self._sum = self._sum + force[k]
             self._count += 1
             if self._count >= SHORTEST_STILL_WINDOWS:
                 yield Still(self._index + (k + 1) * STILL_WINDOW_SAMPLES - 1, self._sum / self._count, self._count)

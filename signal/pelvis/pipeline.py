@@ -100,7 +100,7 @@ class Pipeline:
         """Yield what is still open once the input has ended."""
         last = self._past.rows.end - 1
         if last >= self._past.rows.start:
-            yield from self._steps.finish(last)
+            yield from self._steps.finish(self._past.known_s(last))
 
     def _coached(self, said: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
         if self._coach is None:
@@ -119,12 +119,13 @@ class Pipeline:
         rows[:, CLIPPED] = part.clipped
         touch_z, level_z = self._past.append(rows)
         self._steps.origin_s = self._aligner.origin_s
-        if not self._steps.has_gyroscope and part.motion[:, 3:].any():
-            self._steps.has_gyroscope = True
         # what the block holds, each on the row that decides it
         happenings: list[tuple[int, int, Callable[[], Iterator[CoreOutput] | None]]] = [
             (still.index, 0, partial(self._steps.take_still, still)) for still in self._still.find(first, part.motion)
         ]
+        if not self._steps.has_gyroscope and part.motion[:, 3:].any():
+            row = first + int(np.argmax(part.motion[:, 3:].any(axis=1)))
+            happenings.append((row, -1, partial(self._feel_turning, row)))
         for centre, anchor in self._anchors.find(first - LEVEL_TAPS // 2, level_z):
             row = centre + LEVEL_TAPS // 2
             happenings.append((row, 1, partial(self._await, anchor, row)))
@@ -139,6 +140,12 @@ class Pipeline:
         if self._settings.motion:
             yield from self._mark(first + n)
             yield from self._move()
+
+    def _feel_turning(self, row: int) -> Iterator[CoreOutput]:
+        """Take note that there is a gyroscope: from this row on."""
+        if self._settings.motion:
+            yield from self._mark(row)
+        self._steps.has_gyroscope = True
 
     def _await(self, anchor: Anchor, row: int) -> None:
         self._due.append((max(int(anchor.down) + DECIDE_AFTER_SAMPLES, row), anchor))
@@ -212,10 +219,8 @@ class Pipeline:
 
     def _break(self, hole: Hole) -> Iterator[CoreOutput]:
         """Close what is open before a hole too long to fill, and begin anew behind it."""
-        last = self._past.rows.end - 1
         self._due.clear()
-        if last >= self._past.rows.start:
-            yield from self._say(self._steps.restart(last))
+        yield from self._say(self._steps.restart(hole.known_s))
         self._tracker.restart()
         self._still.restart()
         self._anchors.restart(hole.next_index)

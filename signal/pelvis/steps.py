@@ -136,10 +136,10 @@ class StepTracker:
     def expire(self, row: int) -> Iterator[CoreOutput]:
         """Close what nothing followed on: a stale touch, a run that has paused."""
         if self._touch is not None and row - self._touch.row >= TOUCH_EXPIRES_SAMPLES:
-            yield from self._withdraw(row)
+            yield from self._withdraw(self._past.known_s(row))
         if self.gate.open and self._anchors and (row - self._anchors[-1].down) * GRID_PERIOD_S > LONGEST_PAUSE_S:
             self.gate.close()
-            yield from self._stop(row)
+            yield from self._stop(self._past.known_s(row))
 
     @property
     def next_expiry(self) -> int:
@@ -161,17 +161,19 @@ class StepTracker:
         """Exchange left and right: the runner says so."""
         self._side.swapped = not self._side.swapped
 
-    def restart(self, row: int) -> Iterator[CoreOutput]:
-        """After a hole: the run is broken; side and forward must be found again, the mount stays."""
+    def restart(self, known_s: float) -> Iterator[CoreOutput]:
+        """After a hole seen at ``known_s`` the run is broken: find side and forward again; the mount stays."""
         if self.gate.open:
             self.gate.close()
-            yield from self._stop(row)
+            yield from self._stop(known_s)
         self.gate.close()
         self._anchors.clear()
 
-    def finish(self, row: int) -> Iterator[CoreOutput]:
-        """Say what is known of the strides that will not be completed any more."""
-        yield from self._close_strides(row)
+    def finish(self, known_s: float) -> Iterator[CoreOutput]:
+        """Say what is known of the strides that will not be completed any more, and take back the last touch."""
+        if self._touch is not None:
+            yield from self._withdraw(known_s)
+        yield from self._close_strides(known_s)
 
     # -- one step ----------------------------------------------------------------
 
@@ -184,7 +186,7 @@ class StepTracker:
         if period * GRID_PERIOD_S > LONGEST_PAUSE_S:
             if self.gate.open:
                 self.gate.close()
-                yield from self._stop(row)
+                yield from self._stop(self._past.known_s(row))
             while len(self._anchors) > 1:
                 self._anchors.popleft()
             self.gate.close()
@@ -192,7 +194,7 @@ class StepTracker:
         was_open = self.gate.open
         running = self.gate.pass_cycle(self._cycle(anchor, period), self._time_s(anchor.up))
         if was_open and not self.gate.open:
-            yield from self._stop(row)
+            yield from self._stop(self._past.known_s(row))
             return
         pair_seen = len(self._anchors) == 3 and self.gate.promising
         if not pair_seen:
@@ -210,7 +212,7 @@ class StepTracker:
             yield from self._measure(anchor, period, signals[2 * PHASES :], mean, row)
         elif self.gate.open:
             # a loading that does not count breaks the chain of contacts
-            yield from self._close_strides(row)
+            yield from self._close_strides(self._past.known_s(row))
 
     def _cycle(self, anchor: Anchor, period: float) -> Cycle:
         before = self._anchors[-2]
@@ -395,16 +397,16 @@ class StepTracker:
             return None
         if abs(touch.rise - anchor.up) > TOUCH_MATCH_SAMPLES:
             if touch.rise < anchor.up:
-                yield from self._withdraw(row)
+                yield from self._withdraw(self._past.known_s(row))
             return None
         self._touch = None
         share = 0.2 if self._touch_offset else 1.0
         self._touch_offset += share * (contact - touch.rise - self._touch_offset)
         return touch.contact_id
 
-    def _withdraw(self, row: int) -> Iterator[CoreOutput]:
+    def _withdraw(self, known_s: float) -> Iterator[CoreOutput]:
         assert self._touch is not None
-        yield ContactWithdrawn(self._touch.contact_id, self._past.known_s(row))
+        yield ContactWithdrawn(self._touch.contact_id, known_s)
         self._touch = None
 
     # -- strides -------------------------------------------------------------------
@@ -419,36 +421,36 @@ class StepTracker:
             (first.initial_contact, middle.initial_contact, last.initial_contact),
             (first.initial_contact_s, middle.initial_contact_s, last.initial_contact_s),
             first.toe_off_s,
-            self.mount,
+            # without a gyroscope the attitude does not follow the pelvis: only the height is worth saying
+            self.mount if self.has_gyroscope else Mount(),
         )
-        return self._stride(first, measure_stride(view), row)
+        return self._stride(first, measure_stride(view), self._past.known_s(row))
 
-    def _stride(self, made: _Made, metrics: dict[str, float], row: int) -> Stride:
+    def _stride(self, made: _Made, metrics: dict[str, float], known_s: float) -> Stride:
         return Stride(
             made.step_index,
             made.step_index // 2,
             made.initial_contact_s,
             made.side,
             metrics,
-            self._past.known_s(row),
+            known_s,
         )
 
-    def _close_strides(self, row: int) -> Iterator[CoreOutput]:
+    def _close_strides(self, known_s: float) -> Iterator[CoreOutput]:
         """Say step and flight time where only the next contact is known."""
         while len(self._made) > 1:
             made = self._made.popleft()
             known = dict.fromkeys((m.name for m in STRIDE_METRICS), math.nan)
             known["step_time_s"] = self._made[0].initial_contact_s - made.initial_contact_s
             known["flight_time_s"] = self._made[0].initial_contact_s - made.toe_off_s
-            yield self._stride(made, known, row)
+            yield self._stride(made, known, known_s)
         self._made.clear()
 
-    def _stop(self, row: int) -> Iterator[CoreOutput]:
+    def _stop(self, known_s: float) -> Iterator[CoreOutput]:
         """Close what is open: the runner stopped running."""
         if self._touch is not None:
-            yield from self._withdraw(row)
-        yield from self._close_strides(row)
-        known_s = self._past.known_s(row)
+            yield from self._withdraw(known_s)
+        yield from self._close_strides(known_s)
         yield Activity(known_s, ActivityState.OTHER, known_s)
         self._run_steps = 0
         self._typical_period = 0.0
