@@ -272,10 +272,9 @@ class MqttSink:
             retry_s = RETRY_MIN_S if connected else min(2 * retry_s, RETRY_MAX_S)
             if self._refused(failure):
                 retry_s = RETRY_MAX_S
-            if self._closing.is_set():
-                return
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), retry_s)
+                return
 
     def _connection(self) -> aiomqtt.Client:
         import aiomqtt
