@@ -28,6 +28,8 @@ BRIDGED_SAMPLES = 50
 ON_GRID_S = 0.02 * GRID_PERIOD_S
 # 4096 samples: the working set of one block stays in the processor's cache
 LARGEST_BLOCK = 4096
+# columns of a sample: acceleration, angular rate, whether it was clipped, when it came
+_CLIPPED, _CAME_S, _ROW_CHANNELS = 6, 7, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +70,7 @@ class Aligner:
         self._next = 0
         self._started = False
         self._times = np.empty(0)
-        self._rows = np.empty((0, 7))
+        self._rows = np.empty((0, _ROW_CHANNELS))
         self._last_s = 0.0
         self._smoother: SymmetricSmoother | None = None
         self._past = np.empty((0, 6))
@@ -87,10 +89,11 @@ class Aligner:
         times = samples.t_s
         if not len(times):
             return
-        rows = np.empty((len(times), 7))
+        rows = np.empty((len(times), _ROW_CHANNELS))
         rows[:, 0:3] = samples.acc_mps2
         rows[:, 3:6] = samples.gyr_radps
-        rows[:, 6] = samples.clipped
+        rows[:, _CLIPPED] = samples.clipped
+        rows[:, _CAME_S] = times
         if not self._started:
             self._started = True
             self.origin_s = float(times[0])
@@ -111,13 +114,12 @@ class Aligner:
 
     def _interpolate(self, times: Array, rows: Array, period_s: float) -> Iterator[Aligned]:
         if self._smoother is not None:
-            # what comes out is centred `delay` samples ago, but known only now
+            # what comes out belongs to the smoothed time, which sees lost samples as well, but is known only now
             rows = self._smoother.smooth(rows)
-            rows[:, 6] = rows[:, 6] > 0.0
-            times = times - self._smoother.delay_samples * period_s
+            rows[:, _CLIPPED] = rows[:, _CLIPPED] > 0.0
+            times, rows[:, _CAME_S] = rows[:, _CAME_S].copy(), times
         t = np.concatenate((self._times, times))
         x = np.concatenate((self._rows, rows))
-        known = t + (0.0 if self._smoother is None else self._smoother.delay_samples * period_s)
         grid, left, on_left, on_right = self._ready(t)
         if len(grid):
             need = np.where(on_left, left, left + 1)
@@ -131,7 +133,9 @@ class Aligner:
             self._next += len(grid)
             motion = np.ascontiguousarray(out[:, :6])
             self._remember(motion)
-            yield Aligned(first, motion, known[need], filled=lost.astype(np.float64), clipped=x[need, 6])
+            # a row that lies on a sample still waits for the rows before it
+            known_s = np.maximum.accumulate(x[need, _CAME_S])
+            yield Aligned(first, motion, known_s, filled=lost.astype(np.float64), clipped=x[need, _CLIPPED])
         self._times = t[-4:].copy()
         self._rows = x[-4:].copy()
 
