@@ -165,7 +165,7 @@ class Sink(Protocol):
     WAIT (replay, batch), waits until there is room: the session awaits it before it reads the next arrival.
 
     ``run`` opens what it needs, works its outbox off until ``close`` was called and the outbox is empty, then returns.
-    An exception that leaves ``run`` is the sink's failure: the session isolates it (and ends the run only for the recorder).
+    An exception that leaves ``run`` is the sink's failure: the session isolates it; only the recorder's ends the run.
     """
 
     @property
