@@ -260,6 +260,7 @@ async def test_a_replay_is_heard_whole_however_small_the_outbox(url: str, needs:
         async with running(sink):
             for index in range(500):
                 await sink.room()
+                assert len(sink._outbox) < 16
                 sink.put(step(index))
                 sink.put(stride(index))
             sink.put(SessionState("offline"))
