@@ -427,6 +427,16 @@ def test_the_strap_wobbles_at_its_own_frequency_and_dies_away() -> None:
     assert np.max(np.abs(later)) < 0.05 * np.max(np.abs(shortly))
 
 
+def test_the_wobble_rocks_the_sensor_and_turns_it_nowhere_for_good() -> None:
+    base = replace(Scenario(duration_s=15.0).clean(), sensor=SensorModel.ideal(1000.0))
+    wobbling = whole(replace(base, wobble_g=0.5, wobble_hz=12.0))
+    first, last = steady(wobbling)[2], steady(wobbling)[12]
+    part = between(wobbling, first.initial_contact_s, last.initial_contact_s)
+    turned_deg = np.degrees(np.cumsum((wobbling.gyr_radps - whole(base).gyr_radps)[part], axis=0) * 1e-3)
+    assert np.max(np.abs(turned_deg)) > 0.2
+    assert np.max(np.abs(turned_deg[-1])) < 0.02
+
+
 # ---------------------------------------------------------------- streaming
 
 

@@ -33,7 +33,9 @@ def disturb(scenario: Scenario, window: Window, t_s: Array, acc: Array, gyr: Arr
         impact += window.impact_g[step] * (1.0 - 2.0 * power) * np.exp(-power)
         fade = window.sizes[step, RUNNING] * scenario.wobble_g * np.exp(-after_s / scenario.wobble_decay_s)
         wobble += fade * np.sin(wobble_radps * after_s)
-        swing += fade * (1.0 - np.cos(wobble_radps * after_s))
+        # the rate of an angle fade * (1 - cos): it rocks, and ends where it began
+        gone = (1.0 - np.cos(wobble_radps * after_s)) / (wobble_radps * scenario.wobble_decay_s)
+        swing += fade * (np.sin(wobble_radps * after_s) - gone)
     acc = acc + _G * (impact[:, None] * _IMPACT_AXES + wobble[:, None] * _WOBBLE_AXES)
     gyr = gyr.copy()
     gyr[:, 1] += swing * _G / (_WOBBLE_ARM_M * wobble_radps)
