@@ -180,22 +180,32 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 
 
 def test_every_library_the_packages_import_is_declared() -> None:
+    assert undeclared(list(modules()), "sound", "voice") == set()
+
+
+def test_every_library_the_tests_import_is_declared() -> None:
+    tests = [*(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "docs").rglob("*.py")]
+    assert undeclared(tests, "sound", "test") == set()
+
+
+def undeclared(files: list[Path], *extras: str) -> set[str]:
+    """Return what these files import from libraries that pyproject.toml names neither as required nor in the extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    declared = {
-        _normal(re.split(r"[^A-Za-z0-9_.-]", requirement)[0])
-        for group in (project["dependencies"], *(extras[name] for name in ("sound", "voice")))
-        for requirement in group
-    }
+    groups = (project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras))
+    declared = {_normal(re.split(r"[^A-Za-z0-9_.-]", line)[0]) for group in groups for line in group}
     imported = {
         name.split(".")[0]
-        for path in modules()
+        for path in files
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _names_imported(node)
     }
-    foreign = imported - set(sys.stdlib_module_names) - set(PACKAGES)
+    own = {*PACKAGES, "tests", *(path.stem for path in files)}
     shipped_by = packages_distributions()
-    assert {name for name in foreign if not {_normal(d) for d in shipped_by.get(name, [name])} & declared} == set()
+    return {
+        name
+        for name in imported - set(sys.stdlib_module_names) - own
+        if not {_normal(distribution) for distribution in shipped_by.get(name, [name])} & declared
+    }
 
 
 def _normal(name: str) -> str:
