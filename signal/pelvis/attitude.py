@@ -16,10 +16,14 @@ import vqf  # type: ignore[import-untyped]  # ships no py.typed
 from pelvis.align import GRID_PERIOD_S, GRID_RATE_HZ
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array
 
-# 1 s for the first 15 s finds the attitude quickly; 2 s afterwards keeps fore-aft acceleration out of it
+# 1 s finds the attitude quickly; 3 s afterwards keeps the runner's own accelerations out of it, but only 2 s
+# hold an attitude whose gyroscope never rested: its bias is then less well known
 TAU_START_S = 1.0
-TAU_S = 2.0
+TAU_S = 3.0
+TAU_UNRESTED_S = 2.0
+# 15 s until the gyroscope's bias is known from motion alone; once the sensor has rested it is known, and 2 s do
 START_SAMPLES = int(15 * GRID_RATE_HZ)
+RESTED_START_SAMPLES = int(2 * GRID_RATE_HZ)
 # 10 deg/s: the package's default of 2 breaks with the bias of common MEMS gyroscopes
 BIAS_CLIP_DPS = 10.0
 
@@ -54,15 +58,28 @@ class AttitudeTracker:
     def __init__(self) -> None:
         self._filter = _new_filter()
         self._seen = 0
+        self._settled = False
+        self._rested = False
 
-    def track(self, motion: Array) -> Array:
-        """Return rows (n, 15) for sensor-frame rows (n, 6: acc_mps2, gyr_radps)."""
+    def track(self, motion: Array, rested: int | None = None) -> Array:
+        """Return rows (n, 15) for sensor-frame rows (n, 6: acc_mps2, gyr_radps).
+
+        ``rested`` is the row with which a rest long enough to know the gyroscope's bias was complete.
+        """
         n = len(motion)
-        to_switch = START_SAMPLES - self._seen
-        if 0 < to_switch < n:
-            return np.concatenate((self.track(motion[:to_switch]), self.track(motion[to_switch:])))
-        if to_switch == 0:
-            self._filter.setTauAcc(TAU_S)
+        if rested is not None and not self._rested:
+            head = self.track(motion[: rested + 1])
+            self._rested = True
+            self._settled = False
+            return np.concatenate((head, self.track(motion[rested + 1 :]))) if rested + 1 < n else head
+        start = RESTED_START_SAMPLES if self._rested else START_SAMPLES
+        if not self._settled:
+            if 0 < start - self._seen < n:
+                cut = start - self._seen
+                return np.concatenate((self.track(motion[:cut]), self.track(motion[cut:])))
+            if self._seen >= start:
+                self._settled = True
+                self._filter.setTauAcc(TAU_S if self._rested else TAU_UNRESTED_S)
         self._seen += n
         gyr = np.ascontiguousarray(motion[:, 3:])
         said = self._filter.updateBatch(gyr, np.ascontiguousarray(motion[:, :3]))
@@ -71,6 +88,7 @@ class AttitudeTracker:
     def restart(self) -> None:
         """After a hole: the attitude is unknown, settle quickly again. The bias is kept."""
         self._seen = 0
+        self._settled = False
         self._filter.setTauAcc(TAU_START_S)
 
 

@@ -112,8 +112,9 @@ class Pipeline:
 
     def _advance(self, part: Aligned) -> Iterator[CoreOutput]:
         first, n = part.index, len(part.motion)
+        stills = list(self._still.find(first, part.motion))
         rows = np.empty((n, PAST_CHANNELS))
-        rows[:, :ROW_CHANNELS] = self._tracker.track(part.motion)
+        rows[:, :ROW_CHANNELS] = self._tracker.track(part.motion, stills[0].index - first if stills else None)
         rows[:, KNOWN] = part.known_s
         rows[:, FILLED] = part.filled
         rows[:, CLIPPED] = part.clipped
@@ -121,7 +122,7 @@ class Pipeline:
         self._steps.origin_s = self._aligner.origin_s
         # what the block holds, each on the row that decides it
         happenings: list[tuple[int, int, Callable[[], Iterator[CoreOutput] | None]]] = [
-            (still.index, 0, partial(self._steps.take_still, still)) for still in self._still.find(first, part.motion)
+            (still.index, 0, partial(self._steps.take_still, still)) for still in stills
         ]
         if not self._steps.has_gyroscope and part.motion[:, 3:].any():
             row = first + int(np.argmax(part.motion[:, 3:].any(axis=1)))
