@@ -23,6 +23,9 @@ TOP_LEVEL = {
     *("sensor_host", "signal", "tests", "hardware", "recordings", "docs", "benchmarks"),
 }
 
+# libraries whose callers see what they are made of
+MADE_OF = {"aiomqtt": "paho-mqtt", "bleak": "dbus-fast"}
+
 
 def modules() -> Iterator[Path]:
     for folder in PACKAGES.values():
@@ -199,6 +202,7 @@ def undeclared(files: list[Path], *extras: str) -> set[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _names_imported(node)
     }
+    declared |= {part for whole, part in MADE_OF.items() if whole in declared}
     own = {*PACKAGES, "tests", *(path.stem for path in files)}
     shipped_by = packages_distributions()
     return {
