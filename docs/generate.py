@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mqtt_pages
 
+from pelvis import quality
 from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, Metric
 
 DOCS = Path(__file__).resolve().parent
@@ -42,7 +43,7 @@ the last sample that had a say. What stands in the second needs the contacts tha
 | `initial_contact_s` | s | the foot touches the ground |
 | `toe_off_s` | s | the same foot leaves it |
 | `side` | | of the foot in contact: left, right, unknown |
-| `quality` | 0 to 1 | how far the step can be trusted; 0 means do not use |
+| `quality` | 0 to 1 | how far the step can be trusted: [quality.md](quality.md) |
 | `reported_at_s`, `completed_at_s` | s | time of the last sample that had a say; a sample's time, never the end of a block |
 | `step_index`, `stride_index` | | count from 0 |
 
@@ -64,8 +65,46 @@ def _table(metrics: Sequence[Metric]) -> str:
     return "\n".join(rows)
 
 
+QUALITY_PAGE = """\
+# Quality of a step
+
+<!-- Written by docs/generate.py from signal/pelvis/quality.py. Change the numbers there, then `make docs`. -->
+
+`quality` is the standard error of contact time on undisturbed signals ({undisturbed:g} ms), divided by the one expected for this
+step: **1 is as good as it gets, 0.5 means an error twice as large, 0 means do not use**. The expected error adds up, in squares:
+
+    quality = {undisturbed:g} / sqrt({undisturbed:g}^2 + cost_1^2 + cost_2^2 + ...)
+
+{table}
+
+Each cost was found by adding that disturbance to runs with force-plate truth and watching the error of contact time grow.
+A cost of more than half of {undisturbed:g} ms also sets the step's flag, the worst first. The coach speaks on steps of at least
+`cues.min_quality`. Sources and figures: [accuracy.md](accuracy.md).
+"""
+
+# per disturbance: the flag it sets, the constant in quality.py, what it counts
+DISTURBANCES = (
+    ("unusual_waveform", "STRANGE_MS", "per squared spread of the event models' inputs beyond the usual one"),
+    ("lost_samples", "FILLED_MS", "per share of made-up samples in the last two steps"),
+    ("clipped", "CLIPPED_MS", "per share of samples at the end of the sensor's range"),
+    ("uneven_step_time", "UNEVEN_MS", "per relative deviation from the usual step time beyond 5 %"),
+    ("settling", "SETTLING_MS", "divided by the number of steps since the run began"),
+    ("no_gyroscope", "NO_GYROSCOPE_MS", "where angular rate is missing"),
+    ("sensor_turned", "TURNED_MS", "where the sensor seems to have turned since its heading was found"),
+    ("forward_ambiguous", "AMBIGUOUS_MS", "per confidence of forward against backward below 0.5"),
+)
+
+
+def quality_page() -> str:
+    """Return the page about what lowers the quality of a step."""
+    rows = ["| Flag | Cost | |", "|---|---|---|"]
+    rows += [f"| `{flag}` | {getattr(quality, name):g} ms | {what} |" for flag, name, what in DISTURBANCES]
+    return QUALITY_PAGE.format(undisturbed=quality.UNDISTURBED_MS, table="\n".join(rows))
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "metrics.md": metrics_page,
+    DOCS / "quality.md": quality_page,
     DOCS / "mqtt.md": mqtt_pages.page,
     DOCS / "asyncapi.json": mqtt_pages.document_text,
 }

@@ -67,3 +67,14 @@ def test_the_architecture_names_stages_that_exist() -> None:
     files = set(re.findall(r"(?:sensor_host|sources|sinks|boards|pelvis|signal)/[a-z_/]+\.py", text))
     places = [ROOT, ROOT / "sensor_host", ROOT / "signal"]
     assert {file for file in files if not any((place / file).is_file() for place in places)} == set()
+
+
+def test_the_page_about_quality_names_every_cost_and_every_flag() -> None:
+    source = (ROOT / "signal" / "pelvis" / "quality.py").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+    generator = (ROOT / "docs" / "generate.py").read_text(encoding="utf-8")
+    flags = re.findall(r', "([a-z_]+)"\),?$', source, flags=re.MULTILINE)
+    costs = set(re.findall(r"^([A-Z_]+_MS) =", source, flags=re.MULTILINE)) - {"UNDISTURBED_MS"}
+    assert len(flags) == len(costs)
+    assert [flag for flag in flags if f"`{flag}`" not in page] == []
+    assert [cost for cost in costs if f'"{cost}"' not in generator] == []
