@@ -124,11 +124,12 @@ class Aligner:
         if len(grid):
             need = np.where(on_left, left, left + 1)
             out = x[need]
+            lost = np.zeros(len(grid), dtype=np.bool_)
             between = np.flatnonzero(~(on_left | on_right))
             if len(between):
                 out[between] = _hermite(t, x, grid[between], left[between], period_s)
+                lost[between] = t[left[between] + 1] - t[left[between]] > 1.5 * period_s
                 need[between] += 1
-            lost = t[need] - t[left] > 1.5 * period_s * (need - left)
             first = self._next
             self._next += len(grid)
             motion = np.ascontiguousarray(out[:, :6])
