@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pelvis.data import (
     Activity,
@@ -123,7 +123,7 @@ class Tally:
             case LinkHealth():
                 self.links[item.role] = item
             case SinkState():
-                self.sinks[item.sink] = item
+                self._take_sink(item)
             case _:
                 pass
 
@@ -136,6 +136,13 @@ class Tally:
             self._good.add(step.step_index)
             for name, value in step.metrics.items():
                 self.metrics[name].take(value)
+
+    def _take_sink(self, state: SinkState) -> None:
+        before = self.sinks.get(state.sink)
+        if state.state == "closed" and before is not None and before.state != "ready":
+            # that it was closed in the end says less than what was wrong with it until then
+            state = replace(before, dropped=state.dropped)
+        self.sinks[state.sink] = state
 
     def _change(self, state: ActivityState | None, t_s: float) -> None:
         if self._state is not None:

@@ -11,9 +11,10 @@ What is written appears under its name when it is complete, never before.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,7 +204,9 @@ class CsvSamples:
             raise self._refuse(f"{self.lost} of the first {self.rows} rows are not numbers; export it again")
         if length_s < MIN_LENGTH_S:
             raise self._refuse(f"has {len(t_s)} samples over {length_s:.2f} s; at least {MIN_LENGTH_S:g} s is needed")
-        intervals_s = np.diff(t_s[t_s <= t_s[0] + RATE_WINDOW_S])
+        # three at least, so that a file with a row now and then is told its rate as well
+        within = int(np.count_nonzero(t_s <= t_s[0] + RATE_WINDOW_S))
+        intervals_s = np.diff(t_s[: max(3, within)])
         median_s = float(np.median(intervals_s))
         # without the holes; the mean of what is left sees through times that were rounded to milliseconds
         # (416 Hz: 2 and 3 ms), where a hole is at least twice the median
@@ -264,19 +267,26 @@ class WholeFile:
         self.path = path
         self._plain = path.is_file() or not path.exists()
         self._partial = path.with_name(path.name + ".partial") if self._plain else path
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Open the file; entering does it too where that was not done before."""
         try:
-            self._file = self._partial.open("wb")
+            self._file = self._partial.open("wb", buffering=0)
         except OSError as error:
             raise self._refuse(error) from error
+
+    def __enter__(self) -> Self:
+        if self._file is None:
+            self.open()
         return self
 
     def write(self, text: bytes) -> None:
         assert self._file is not None
+        rest = memoryview(text)
         try:
-            self._file.write(text)
+            while rest:
+                rest = rest[self._file.write(rest) or 0 :]
         except OSError as error:
             raise self._refuse(error) from error
 
@@ -395,12 +405,12 @@ class SampleTable:
 
     def __init__(self, path: Path) -> None:
         self._file = WholeFile(path)
+        self._header = _SAMPLES_HEADER
         self._held: list[Motion] = []
         self._held_rows = 0
 
     def __enter__(self) -> Self:
-        self._file.__enter__()
-        self._file.write(_SAMPLES_HEADER)
+        self._file.open()
         return self
 
     def take(self, motion: Motion) -> None:
@@ -413,12 +423,15 @@ class SampleTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is not None:
+            self._file.__exit__(kind, error, trace)
+            return
+        with self._file:
             self._write_held()
-        self._file.__exit__(kind, error, trace)
 
     def _write_held(self) -> None:
-        self._file.write(format_motion(self._held))
+        self._file.write(self._header + format_motion(self._held))
+        self._header = b""
         self._held.clear()
         self._held_rows = 0
 

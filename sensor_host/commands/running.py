@@ -124,11 +124,11 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
     assert task is not None
     end.call(task.cancel)
     async with AsyncExitStack() as stack:
-        # the sensor first: without one there is nothing to record; then the disk, for nothing may be lost
+        # the sensor first, for without one there is nothing to do; the file last, for it must not stay behind empty
         await stack.enter_async_context(source)
         outcome = Outcome(_describe(source, plan), Tally())
-        recorder = _open_recorder(outcome, plan) if plan.record else None
         url = await _open_broker(stack, outcome, config)
+        recorder = _open_recorder(outcome, plan) if plan.record else None
         motion = url is not None and config.mqtt.samples != "off"
         settings = core_settings(config, plan.profile, motion=motion)
         session = Session(outcome.info, source, settings, recorder, plan.openings)
@@ -144,6 +144,9 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         except HipdriveError as error:
             outcome.failures.append(error)
     outcome.failures += [error for error in session.tally.failures if isinstance(error, HipdriveError)]
+    mqtt = session.tally.sinks.get("mqtt")
+    if mqtt is not None and mqtt.state in ("waiting", "failed"):
+        outcome.failures.append(BrokerError(mqtt.detail))
     return outcome
 
 
@@ -197,8 +200,7 @@ async def _open_broker(stack: AsyncExitStack, outcome: Outcome, config: Config) 
     if config.mqtt.broker == OFF:
         return None
     if config.mqtt.broker != EMBEDDED:
-        BrokerAddress.parse(config.mqtt.broker)
-        outcome.broker = config.mqtt.broker
+        outcome.broker = str(BrokerAddress.parse(config.mqtt.broker))
         return config.mqtt.broker
     try:
         broker = await stack.enter_async_context(EmbeddedBroker(config.mqtt))
