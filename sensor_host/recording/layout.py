@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Mapping
 from math import isnan
 from typing import Final, cast
 
@@ -15,7 +17,7 @@ from sensor_host.recording.cdr import HEADER, MessageType, Value
 RECORDING_SCHEMA: Final = "1"
 
 # names of metadata records and attachments
-SESSION, DEVICE, PLACEMENT, VERSIONS = "session", "device", "placement", "versions"
+SESSION, DEVICE, PLACEMENT, VERSIONS, RECOVERY = "session", "device", "placement", "versions", "recovery"
 CONFIG, PROFILE = "config", "profile"
 
 RAW_SUFFIX, TIMED_SUFFIX = "/raw", "/timed"
@@ -161,6 +163,33 @@ def _number(value: Value) -> float:
 
 
 # ---------------------------------------------------------------- metadata
+
+_SEAL = "crc32"
+
+
+def seal(values: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata with a checksum of its own: MCAP has none for it."""
+    return {**values, _SEAL: _checksum(values)}
+
+
+def unseal(name: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata without its checksum.
+
+    Raises
+    ------
+    ValueError
+        When the checksum is wrong or missing. What another tool has added may do without.
+    """
+    bare = {key: value for key, value in values.items() if key != _SEAL}
+    ours = name in {SESSION, DEVICE, PLACEMENT, VERSIONS, RECOVERY}
+    if values.get(_SEAL, "" if ours else _checksum(bare)) != _checksum(bare):
+        raise ValueError("metadata whose checksum is wrong")
+    return bare
+
+
+def _checksum(values: Mapping[str, str]) -> str:
+    text = "\n".join(f"{key}={value}" for key, value in values.items())
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def session_metadata(session: SessionInfo) -> list[tuple[str, dict[str, str]]]:

@@ -25,6 +25,7 @@ from sensor_host.recording.records import (
     CHANNEL,
     CHUNK,
     FOOTER,
+    HEADER,
     MAGIC,
     MESSAGE,
     METADATA,
@@ -35,6 +36,8 @@ from sensor_host.recording.records import (
     chunk_times_ns,
     find_chunk,
     open_chunk,
+    read_attachment,
+    read_metadata,
     stream_of,
     walk,
 )
@@ -78,11 +81,15 @@ class Recording:
         self.metadata: list[tuple[str, dict[str, str]]] = []
         self.attachments: dict[str, bytes] = {}
         self.cut = False
+        self._ours = False
         self._scan()
         try:
             session = layout.session_from_metadata(self.metadata)
         except ValueError as error:
             raise self._damaged(str(error)) from error
+        names = {name for name, _ in self.metadata}
+        if self._ours and not {layout.SESSION, layout.VERSIONS} <= names:
+            raise self._damaged("its head is not complete")
         if session is None:
             raise InputError(f"{path}: is an MCAP file, but no recording of hipdrive", path=str(path))
         self.session: SessionInfo = session
@@ -97,6 +104,8 @@ class Recording:
                 "update hipdrive",
                 path=str(path),
             )
+        # what was recovered may have holes; anything else counts its arrivals without one
+        self._holes = layout.RECOVERY in names
         self.config = self.attachments.get(layout.CONFIG, b"")
         self.profile = self.attachments.get(layout.PROFILE, b"")
 
@@ -215,17 +224,21 @@ class Recording:
             raise self._damaged(str(error)) from error
 
     def _note(self, record: Record) -> None:
-        if record.opcode == CHANNEL:
-            self._note_channel(self._data, record)
+        if record.opcode == HEADER:
+            self._ours = mcap_records.Header.read(stream_of(self._data, record)).profile == "hipdrive"
+        elif record.opcode == CHANNEL:
+            channel = mcap_records.Channel.read(stream_of(self._data, record))
+            self._topics.setdefault(channel.id, channel.topic)
         elif record.opcode == METADATA:
-            metadata = mcap_records.Metadata.read(stream_of(self._data, record))
+            metadata = read_metadata(self._data, record)
             self.metadata.append((metadata.name, metadata.metadata))
         elif record.opcode == ATTACHMENT:
-            attachment = mcap_records.Attachment.read(stream_of(self._data, record))
+            attachment = read_attachment(self._data, record)
             self.attachments[attachment.name] = attachment.data
 
-    def _note_channel(self, data: memoryview | bytes, record: Record) -> None:
-        channel = mcap_records.Channel.read(stream_of(data, record))
+    def _note_channel(self, inside: bytes, record: Record) -> None:
+        """Take a channel out of a chunk: unlike one beside the chunks, it had a checksum."""
+        channel = mcap_records.Channel.read(stream_of(inside, record))
         self._topics[channel.id] = channel.topic
 
     def _chunks_from(self, start_s: float | None) -> list[Record]:
@@ -254,7 +267,8 @@ class Recording:
     # ---------------------------------------------------------------- messages
 
     def _items(self, chunks: list[Record]) -> Iterator[Item]:
-        last_number = -1
+        # a part that begins later has a first number of its own
+        last_number: int | None = -1 if chunks is self._chunks else None
         for chunk in chunks:
             inside = self._open(chunk)
             try:
@@ -265,7 +279,7 @@ class Recording:
                 raise self._damaged(f"{error} at byte {chunk.offset}") from error
             yield from items
 
-    def _read_chunk(self, inside: bytes, last_number: int) -> tuple[list[Item], int]:
+    def _read_chunk(self, inside: bytes, last_number: int | None) -> tuple[list[Item], int | None]:
         items: list[Item] = []
         role = ""
         data: list[bytes] = []
@@ -278,7 +292,8 @@ class Recording:
             # the fast way, for what nearly every message is
             if inside[offset] == MESSAGE and offset + head_bytes <= size:
                 _, length, channel, number, _, _, cdr, at_s, count = unpack(inside, offset)
-                if channel in raw and number > last_number:
+                if channel in raw:
+                    self._check_order(number, last_number, offset)
                     begin = offset + head_bytes
                     end = offset + 9 + length
                     if cdr != CDR_HEADER or begin + count != end or end > size or not math.isfinite(at_s):
@@ -302,13 +317,20 @@ class Recording:
                 arrival = layout.decode(topic, inside[record.offset + _MESSAGE_HEAD.size : record.end])
                 if arrival is None:
                     continue
-                if number <= last_number:
-                    raise DamageError("its messages are not in the order in which they came", offset)
+                self._check_order(number, last_number, offset)
                 last_number = number
                 assert not isinstance(arrival, Notification)
                 items.append(arrival)
                 role = ""
         return items, last_number
+
+    def _check_order(self, number: int, last_number: int | None, offset: int) -> None:
+        if last_number is None or number == last_number + 1:
+            return
+        if number <= last_number:
+            raise DamageError("its messages are not in the order in which they came", offset)
+        if not self._holes:
+            raise DamageError(f"{number - last_number - 1} arrivals are missing", offset)
 
     def _raw_roles(self) -> dict[int, str]:
         suffix = layout.RAW_SUFFIX

@@ -15,6 +15,9 @@ from typing import Final
 import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
+from mcap.records import Attachment, Metadata
+
+from sensor_host.recording.layout import unseal
 
 MAGIC: Final = b"\x89MCAP0\r\n"
 
@@ -135,5 +138,32 @@ def stream_of(data: memoryview | bytes, record: Record) -> ReadDataStream:
     return ReadDataStream(BytesIO(bytes(data[record.offset : record.end])))
 
 
+def read_metadata(data: memoryview, record: Record) -> Metadata:
+    """Return a metadata record.
+
+    Raises
+    ------
+    ValueError
+        When its checksum, where it has one, is wrong.
+    """
+    metadata = Metadata.read(stream_of(data, record))
+    return Metadata(metadata.name, unseal(metadata.name, metadata.metadata))
+
+
+def read_attachment(data: memoryview, record: Record) -> Attachment:
+    """Return an attachment.
+
+    Raises
+    ------
+    DamageError
+        When its checksum, over everything before it, is wrong.
+    """
+    (crc,) = struct.unpack_from("<I", data, record.end - 4)
+    if zlib.crc32(data[record.offset : record.end - 4]) != crc:
+        raise DamageError("an attachment whose checksum is wrong", record.offset)
+    attachment: Attachment = Attachment.read(stream_of(data, record))
+    return attachment
+
+
 # what parsing a damaged body may raise
-PARSE_ERRORS: Final = (struct.error, UnicodeDecodeError, McapError, ValueError, IndexError)
+PARSE_ERRORS: Final = (struct.error, UnicodeDecodeError, McapError, ValueError, LookupError)

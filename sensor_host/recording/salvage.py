@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +29,8 @@ from sensor_host.recording.records import (
     Record,
     find_chunk,
     open_chunk,
+    read_attachment,
+    read_metadata,
     stream_of,
     walk,
 )
@@ -81,7 +81,9 @@ def recover(path: Path, out: Path) -> Recovery:
         raise InputError(f"{path}: nothing of a recording can be found in it", path=str(path))
     notes = _mend(saved)
     numbers = {message.sequence for message in saved.messages if saved.channels[message.channel_id].topic != "/clock"}
-    missing = max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
+    missing = max(numbers) + 1 - len(numbers) if numbers else 0
+    facts = {"missing_arrivals": str(missing), "damaged_places": str(saved.damaged_places), "of": path.name}
+    saved.metadata.append(mcap_records.Metadata(layout.RECOVERY, facts))
     _write(saved, out, CHUNK_S)
     return Recovery(len(saved.messages), saved.damaged_places, saved.skipped_bytes, missing, tuple(notes))
 
@@ -105,18 +107,28 @@ def _salvage(data: bytes) -> _Saved:
     saved = _Saved()
     view = memoryview(data)
     offset = len(MAGIC) if data.startswith(MAGIC) else find_chunk(data, 0)
+    # a record whose length is wrong may have swallowed others: the search begins behind what is known to be right
+    trusted = 0
+    tried: set[int] = set()
     while 0 <= offset < len(data):
         try:
             for record in walk(view, offset):
                 offset = record.offset - RECORD_HEAD.size
+                tried.add(offset)
                 _take(view, record, saved)
                 offset = record.end
+                if record.opcode == CHUNK:
+                    trusted = offset
             break
         except (DamageError, *PARSE_ERRORS):
-            behind = find_chunk(data, offset + 1)
+            tried.add(offset)
+            behind = find_chunk(data, trusted)
+            while behind in tried:
+                behind = find_chunk(data, behind + 1)
             saved.damaged_places += behind >= 0
-            saved.skipped_bytes += (behind if behind >= 0 else len(data)) - offset
+            saved.skipped_bytes += max(0, (behind if behind >= 0 else len(data)) - offset)
             offset = behind
+    saved.messages = [message for message in saved.messages if message.channel_id in saved.channels]
     saved.messages.sort(key=lambda message: message.sequence)
     return saved
 
@@ -124,30 +136,29 @@ def _salvage(data: bytes) -> _Saved:
 def _take(view: memoryview, record: Record, saved: _Saved) -> None:
     if record.opcode == SCHEMA:
         schema = mcap_records.Schema.read(stream_of(view, record))
-        saved.schemas[schema.id] = schema
+        saved.schemas.setdefault(schema.id, schema)
     elif record.opcode == CHANNEL:
         channel = mcap_records.Channel.read(stream_of(view, record))
-        saved.channels[channel.id] = channel
+        saved.channels.setdefault(channel.id, channel)
     elif record.opcode == METADATA:
-        saved.metadata.append(mcap_records.Metadata.read(stream_of(view, record)))
+        saved.metadata.append(read_metadata(view, record))
     elif record.opcode == ATTACHMENT:
-        saved.attachments.append(_attachment(view, record))
+        saved.attachments.append(read_attachment(view, record))
     elif record.opcode == CHUNK:
-        inside = memoryview(open_chunk(view, record))
-        for part in _records_inside(inside):
-            if part.opcode == MESSAGE:
-                saved.messages.append(mcap_records.Message.read(stream_of(inside, part), part.length))
-            else:
-                _take(inside, part, saved)
+        _take_chunk(memoryview(open_chunk(view, record)), saved)
 
 
-def _attachment(view: memoryview, record: Record) -> mcap_records.Attachment:
-    """Return an attachment whose checksum, over everything before it, is right."""
-    (crc,) = struct.unpack_from("<I", view, record.end - 4)
-    if zlib.crc32(view[record.offset : record.end - 4]) != crc:
-        raise DamageError("an attachment whose checksum is wrong", record.offset)
-    attachment: mcap_records.Attachment = mcap_records.Attachment.read(stream_of(view, record))
-    return attachment
+def _take_chunk(inside: memoryview, saved: _Saved) -> None:
+    """Take what a chunk holds; its checksum was right, so what it says of channels counts for more."""
+    for part in _records_inside(inside):
+        if part.opcode == MESSAGE:
+            saved.messages.append(mcap_records.Message.read(stream_of(inside, part), part.length))
+        elif part.opcode == SCHEMA:
+            schema = mcap_records.Schema.read(stream_of(inside, part))
+            saved.schemas[schema.id] = schema
+        elif part.opcode == CHANNEL:
+            channel = mcap_records.Channel.read(stream_of(inside, part))
+            saved.channels[channel.id] = channel
 
 
 def _records_inside(inside: memoryview) -> Iterator[Record]:
@@ -201,15 +212,13 @@ def _write(saved: _Saved, path: Path, chunk_s: float) -> None:
                 channel.metadata,
             )
         for metadata in saved.metadata:
-            writer.add_metadata(metadata.name, metadata.metadata)
+            writer.add_metadata(metadata.name, layout.seal(metadata.metadata))
         for attachment in saved.attachments:
             writer.add_attachment(
                 attachment.create_time, attachment.log_time, attachment.name, attachment.media_type, attachment.data
             )
         chunk_end_ns = 0
         for message in saved.messages:
-            if message.channel_id not in channels:
-                continue
             if message.log_time >= chunk_end_ns:
                 writer.flush()
                 chunk_end_ns = message.log_time + round(chunk_s * 1e9)

@@ -84,7 +84,7 @@ class RecordingWriter:
             for role, sensor in sensors.items()
         }
         for name, values in [*layout.session_metadata(session), *(metadata or {}).items()]:
-            self._writer.add_metadata(name, dict(values))
+            self._writer.add_metadata(name, layout.seal(values))
         for name, media_type, data in ((layout.CONFIG, config_type, config), (layout.PROFILE, profile_type, profile)):
             if data:
                 self._writer.add_attachment(self._start_ns, self._start_ns, name, media_type, data)
