@@ -13,12 +13,10 @@ import numpy as np
 
 from pelvis.clock import DOUBLED, KEPT, ClockSettings, SensorClock, Stamps
 from pelvis.data import Array, CoreInput, Gap, HeartRate, Samples
-from sensor_host.boards import BOARDS
+from sensor_host.boards import BOARDS, TIMED
 from sensor_host.boards.board import Board, HeartRateCodec, Motion, Packets
 from sensor_host.errors import ConfigError, DecodeError
 from sensor_host.ports import LinkHealth, LinkState, Notification, SensorInfo, TimedBlock
-
-TIMED = "timed"
 
 _log = logging.getLogger(__name__)
 

@@ -7,3 +7,6 @@ from sensor_host.boards.heart_rate import HEART_RATE
 from sensor_host.boards.rimu import RIMU
 
 BOARDS: dict[str, Board] = {board.key: board for board in (RIMU, HEART_RATE)}
+
+# the board of foreign data, which comes as `TimedBlock` and needs no codec
+TIMED = "timed"

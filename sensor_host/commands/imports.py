@@ -29,7 +29,7 @@ def command(*, source: Path, output: Path, runner: str, placement: str) -> None:
     """
     from datetime import UTC, datetime
 
-    from sensor_host.chain import TIMED
+    from sensor_host.boards import TIMED
     from sensor_host.commands.options import resolve
     from sensor_host.ports import Mode, Role, SensorInfo, SessionInfo, TimedBlock
     from sensor_host.recording import RecordingWriter

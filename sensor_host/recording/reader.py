@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from mcap import records as mcap_records
 
-from sensor_host.boards import BOARDS
+from sensor_host.boards import BOARDS, TIMED
 from sensor_host.errors import InputError
 from sensor_host.ports import Arrival, Injected, LinkState, Notification, SessionInfo, TimedBlock
 from sensor_host.recording import layout
@@ -102,6 +102,12 @@ class Recording:
             raise InputError(
                 f"{path}: has recording schema {schema or 'unknown'}, this hipdrive reads {layout.RECORDING_SCHEMA}; "
                 "update hipdrive",
+                path=str(path),
+            )
+        unknown = [s.board for s in session.sensors if s.board not in BOARDS and s.board != TIMED]
+        if unknown:
+            raise InputError(
+                f'{path}: was recorded with a board this hipdrive does not know ("{unknown[0]}"); update hipdrive',
                 path=str(path),
             )
         # what was recovered may have holes; anything else counts its arrivals without one

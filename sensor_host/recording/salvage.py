@@ -176,11 +176,15 @@ def _mend(saved: _Saved) -> list[str]:
     """Rebuild what the head said, from the channels, where the head itself is gone; say so."""
     names = {metadata.name for metadata in saved.metadata}
     notes: list[str] = []
-    if layout.DEVICE not in names:
-        for channel in saved.channels.values():
-            if channel.metadata.get("board"):
-                saved.metadata.append(mcap_records.Metadata(layout.DEVICE, channel.metadata))
-                notes.append(f"the device of {channel.topic} was taken from its channel")
+    roles = {metadata.metadata.get("role") for metadata in saved.metadata if metadata.name == layout.DEVICE}
+    for channel in saved.channels.values():
+        device: dict[str, str] = {}
+        with suppress(ValueError):
+            device = layout.unseal(layout.DEVICE, channel.metadata)
+        if device.get("role") and device["role"] not in roles:
+            roles.add(device["role"])
+            saved.metadata.append(mcap_records.Metadata(layout.DEVICE, device))
+            notes.append(f"what is known of the sensor {device['role']} was taken from its channel")
     if layout.SESSION not in names:
         start_s = min((message.log_time for message in saved.messages), default=0) * 1e-9
         session = SessionInfo("recovered", "", Mode.LIVE, datetime.fromtimestamp(start_s, UTC).isoformat(), 0, ())

@@ -77,7 +77,7 @@ class RecordingWriter:
         sensors = {sensor.role: sensor for sensor in session.sensors}
         for topic, kind in layout.channel_types(session).items():
             sensor = sensors.get(topic[1:].rpartition("/")[0])
-            self._add_channel(topic, kind, layout.device_metadata(sensor) if sensor else {})
+            self._add_channel(topic, kind, layout.seal(layout.device_metadata(sensor)) if sensor else {})
         # by role: channel, and how to read the device's clock out of a notification
         self._raw = {
             role: (self._channels[f"/{role}{layout.RAW_SUFFIX}"], _device_clock(sensor.board))
