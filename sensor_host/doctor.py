@@ -298,7 +298,7 @@ def check_speech(config: Config) -> Check:
         "speech",
         ok=False,
         detail=f"nothing here speaks {config.sound.voice!r}; tones stand for words",
-        advice="install a voice: sudo apt-get install espeak-ng, or anywhere: pip install \"hipdrive[voice]\"",
+        advice='install a voice: sudo apt-get install espeak-ng, or anywhere: pip install "hipdrive[voice]"',
     )
 
 

@@ -150,4 +150,4 @@ class Desk:
         spoken.add_done_callback(lambda _: self._wake())
 
 
-NO_VOICE = "nothing here speaks {!r}, so tones stand for words; install espeak-ng or pip install \"hipdrive[voice]\""
+NO_VOICE = 'nothing here speaks {!r}, so tones stand for words; install espeak-ng or pip install "hipdrive[voice]"'
