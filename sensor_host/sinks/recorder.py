@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from sensor_host.outbox import Outbox, Policy
+from sensor_host.outbox import Outbox, OutboxFullError, Policy
 from sensor_host.ports import Arrival
 from sensor_host.recording.writer import RecordingWriter
 
@@ -61,6 +61,7 @@ class Recorder:
         self._fsync_s = fsync_s
         self._outbox: Outbox[Arrival] = Outbox("the recorder", capacity, policy)
         self._note_clock = note_clock
+        self._writing = False
 
     def put(self, arrival: Arrival) -> None:
         """Take an arrival; never waits, never raises."""
@@ -84,14 +85,24 @@ class Recorder:
         OutboxFullError
             When more is waiting than there is room for.
         """
-        finished = False
         try:
             await self._work()
             await asyncio.to_thread(self._writer.close)
-            finished = True
+        except OutboxFullError:
+            # the disk fell behind but works: what was taken is worth a finished file
+            await asyncio.to_thread(self._writer.close)
+            raise
+        except asyncio.CancelledError:
+            if not self._writing:
+                self._writer.flush()
+            raise
         finally:
-            if not finished:
-                self._writer.abandon()
+            self._writer.abandon()
+
+    async def _write_out(self, *, sync: bool) -> None:
+        self._writing = True
+        await asyncio.to_thread(self._writer.sync if sync else self._writer.flush)
+        self._writing = False
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -115,9 +126,7 @@ class Recorder:
             if self._note_clock and now_s >= next_clock_s:
                 self._writer.write_clock(time.monotonic(), time.time_ns())
                 next_clock_s = now_s + CLOCK_PERIOD_S
+            await self._write_out(sync=now_s >= next_sync_s)
             if now_s >= next_sync_s:
-                await asyncio.to_thread(self._writer.sync)
-                next_sync_s = loop.time() + self._fsync_s
-            else:
-                await asyncio.to_thread(self._writer.flush)
+                next_sync_s = now_s + self._fsync_s
             next_flush_s = now_s + self._flush_s
