@@ -28,9 +28,9 @@ from sensor_host.recording.records import (
     HEADER,
     MAGIC,
     MESSAGE,
+    MESSAGE_HEAD,
     METADATA,
     PARSE_ERRORS,
-    RECORD_HEAD,
     DamageError,
     Record,
     chunk_times_ns,
@@ -38,13 +38,14 @@ from sensor_host.recording.records import (
     open_chunk,
     read_attachment,
     read_metadata,
+    record_at,
+    records_inside,
     stream_of,
     walk,
 )
 
 # a message record up to the bytes of the notification in it
 _RAW_MESSAGE = struct.Struct("<BQHIQQ4sdI")
-_MESSAGE_HEAD = struct.Struct("<HIQQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,15 +313,15 @@ class Recording:
                     last_number = number
                     offset = end
                     continue
-            record = _record_at(inside, offset)
+            record = record_at(inside, offset)
             offset = record.end
             if record.opcode == CHANNEL:
                 self._note_channel(inside, record)
                 raw = self._raw_roles()
             elif record.opcode == MESSAGE:
-                channel, number, _, _ = _MESSAGE_HEAD.unpack_from(inside, record.offset)
+                channel, number, _, _ = MESSAGE_HEAD.unpack_from(inside, record.offset)
                 topic = self._topics[channel]
-                arrival = layout.decode(topic, inside[record.offset + _MESSAGE_HEAD.size : record.end])
+                arrival = layout.decode(topic, inside[record.offset + MESSAGE_HEAD.size : record.end])
                 if arrival is None:
                     continue
                 self._check_order(number, last_number, offset)
@@ -343,15 +344,12 @@ class Recording:
         return {key: topic[1 : -len(suffix)] for key, topic in self._topics.items() if topic.endswith(suffix)}
 
     def _messages(self, inside: bytes) -> Iterator[tuple[str, bytes]]:
-        offset = 0
-        while offset < len(inside):
-            record = _record_at(inside, offset)
-            offset = record.end
+        for record in records_inside(inside):
             if record.opcode == CHANNEL:
                 self._note_channel(inside, record)
             elif record.opcode == MESSAGE:
-                (channel,) = struct.unpack_from("<H", inside, record.offset)
-                yield self._topics.get(channel, ""), inside[record.offset + _MESSAGE_HEAD.size : record.end]
+                channel, _, _, _ = MESSAGE_HEAD.unpack_from(inside, record.offset)
+                yield self._topics.get(channel, ""), inside[record.offset + MESSAGE_HEAD.size : record.end]
 
 
 def read(path: Path) -> Recording:
@@ -371,11 +369,3 @@ def read(path: Path) -> Recording:
     if not data.startswith(MAGIC):
         raise InputError(f"{path}: is no recording (not an MCAP file)", path=str(path))
     return Recording(path, data)
-
-
-def _record_at(inside: bytes, offset: int) -> Record:
-    opcode, length = RECORD_HEAD.unpack_from(inside, offset)
-    record = Record(opcode, offset + RECORD_HEAD.size, length)
-    if record.end > len(inside):
-        raise DamageError("a record that ends too early", offset)
-    return record

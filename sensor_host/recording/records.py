@@ -26,6 +26,7 @@ ATTACHMENT, METADATA, DATA_END = 9, 12, 15
 LAST_OPCODE: Final = 15
 
 RECORD_HEAD = struct.Struct("<BQ")
+MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 _CHUNK_HEAD = struct.Struct("<QQQII")
 
 # a chunk of ours holds seconds; one of foreign timed blocks at 1 kHz stays below this too
@@ -131,6 +132,36 @@ def open_chunk(data: memoryview, record: Record) -> bytes:
     if len(inside) != size or (crc and zlib.crc32(inside) != crc):
         raise DamageError("a chunk whose checksum is wrong", record.offset)
     return inside
+
+
+def record_at(inside: bytes, offset: int) -> Record:
+    """Return the record that begins there inside a chunk.
+
+    Raises
+    ------
+    DamageError
+        When it does not fit.
+    """
+    opcode, length = RECORD_HEAD.unpack_from(inside, offset)
+    record = Record(opcode, offset + RECORD_HEAD.size, length)
+    if record.end > len(inside):
+        raise DamageError("a record that ends too early", offset)
+    return record
+
+
+def records_inside(inside: bytes) -> Iterator[Record]:
+    """Yield the records of an opened chunk.
+
+    Raises
+    ------
+    DamageError
+        When one does not fit.
+    """
+    offset = 0
+    while offset < len(inside):
+        record = record_at(inside, offset)
+        yield record
+        offset = record.end
 
 
 def stream_of(data: memoryview | bytes, record: Record) -> ReadDataStream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from sensor_host.recording.records import (
     CHUNK,
     MAGIC,
     MESSAGE,
+    MESSAGE_HEAD,
     METADATA,
     PARSE_ERRORS,
     RECORD_HEAD,
@@ -31,6 +32,7 @@ from sensor_host.recording.records import (
     open_chunk,
     read_attachment,
     read_metadata,
+    records_inside,
     stream_of,
     walk,
 )
@@ -84,22 +86,28 @@ def recover(path: Path, out: Path) -> Recovery:
     missing = max(numbers) + 1 - len(numbers) if numbers else 0
     facts = {"missing_arrivals": str(missing), "damaged_places": str(saved.damaged_places), "of": path.name}
     saved.metadata.append(mcap_records.Metadata(layout.RECOVERY, facts))
-    _write(saved, out, CHUNK_S)
+    _write(saved, saved.messages, out, CHUNK_S)
     return Recovery(len(saved.messages), saved.damaged_places, saved.skipped_bytes, missing, tuple(notes))
 
 
 def rechunk(path: Path, chunk_s: float) -> None:
     """Put a finished recording into longer chunks, in place; where that fails, it stays as it is."""
-    short = path.with_name(f".{path.name}.part")
+    longer = path.with_name(f".{path.name}.part")
     try:
-        saved = _salvage(path.read_bytes())
-        if saved.damaged_places == 0:
-            short.unlink(missing_ok=True)
-            _write(saved, short, chunk_s)
-            os.replace(short, path)  # noqa: PTH105
-    except (OSError, OutputError):
+        longer.unlink(missing_ok=True)
+        view = memoryview(path.read_bytes())
+        head = _Saved()
+        chunks: list[Record] = []
+        for record in walk(view):
+            if record.opcode == CHUNK:
+                chunks.append(record)
+            else:
+                _take(view, record, head)
+        _write(head, (message for chunk in chunks for message in _messages(open_chunk(view, chunk))), longer, chunk_s)
+        os.replace(longer, path)  # noqa: PTH105
+    except (OSError, OutputError, DamageError, *PARSE_ERRORS):
         with suppress(OSError):
-            short.unlink(missing_ok=True)
+            longer.unlink(missing_ok=True)
 
 
 def _salvage(data: bytes) -> _Saved:
@@ -145,31 +153,27 @@ def _take(view: memoryview, record: Record, saved: _Saved) -> None:
     elif record.opcode == ATTACHMENT:
         saved.attachments.append(read_attachment(view, record))
     elif record.opcode == CHUNK:
-        _take_chunk(memoryview(open_chunk(view, record)), saved)
+        _take_chunk(open_chunk(view, record), saved)
 
 
-def _take_chunk(inside: memoryview, saved: _Saved) -> None:
+def _take_chunk(inside: bytes, saved: _Saved) -> None:
     """Take what a chunk holds; its checksum was right, so what it says of channels counts for more."""
-    for part in _records_inside(inside):
-        if part.opcode == MESSAGE:
-            saved.messages.append(mcap_records.Message.read(stream_of(inside, part), part.length))
-        elif part.opcode == SCHEMA:
+    for part in records_inside(inside):
+        if part.opcode == SCHEMA:
             schema = mcap_records.Schema.read(stream_of(inside, part))
             saved.schemas[schema.id] = schema
         elif part.opcode == CHANNEL:
             channel = mcap_records.Channel.read(stream_of(inside, part))
             saved.channels[channel.id] = channel
+    saved.messages += _messages(inside)
 
 
-def _records_inside(inside: memoryview) -> Iterator[Record]:
-    offset = 0
-    while offset < len(inside):
-        opcode, length = RECORD_HEAD.unpack_from(inside, offset)
-        record = Record(opcode, offset + RECORD_HEAD.size, length)
-        if record.end > len(inside):
-            raise DamageError("a record that ends too early", offset)
-        yield record
-        offset = record.end
+def _messages(inside: bytes) -> Iterator[mcap_records.Message]:
+    for part in records_inside(inside):
+        if part.opcode == MESSAGE:
+            channel, number, log_ns, publish_ns = MESSAGE_HEAD.unpack_from(inside, part.offset)
+            data = inside[part.offset + MESSAGE_HEAD.size : part.end]
+            yield mcap_records.Message(channel, log_ns, data, publish_ns, number)
 
 
 def _mend(saved: _Saved) -> list[str]:
@@ -197,7 +201,7 @@ def _mend(saved: _Saved) -> list[str]:
     return notes
 
 
-def _write(saved: _Saved, path: Path, chunk_s: float) -> None:
+def _write(saved: _Saved, messages: Iterable[mcap_records.Message], path: Path, chunk_s: float) -> None:
     output = OutputFile(path)
     try:
         writer = start_mcap(output)
@@ -222,7 +226,7 @@ def _write(saved: _Saved, path: Path, chunk_s: float) -> None:
                 attachment.create_time, attachment.log_time, attachment.name, attachment.media_type, attachment.data
             )
         chunk_end_ns = 0
-        for message in saved.messages:
+        for message in messages:
             if message.log_time >= chunk_end_ns:
                 writer.flush()
                 chunk_end_ns = message.log_time + round(chunk_s * 1e9)
