@@ -146,7 +146,8 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
     outcome.failures += [error for error in session.tally.failures if isinstance(error, HipdriveError)]
     mqtt = session.tally.sinks.get("mqtt")
     if mqtt is not None and mqtt.state in ("waiting", "failed"):
-        outcome.failures.append(BrokerError(mqtt.detail))
+        why = mqtt.detail.partition(";")[0]
+        outcome.failures.append(BrokerError(f"{why}; {mqtt.dropped} messages of this run were not published"))
     return outcome
 
 
