@@ -120,7 +120,8 @@ def analyze(source: CsvInput | RecordingInput, *, steps: Path | None = None, sam
         When a table cannot be written.
     """
     tally = Tally()
-    pipeline = Pipeline(core_settings(source.config, source.profile, motion=samples is not None))
+    # measuring is one thing, coaching another: what the coach says is heard in `run` and `replay`
+    pipeline = Pipeline(core_settings(source.config, source.profile, motion=samples is not None, coached=False))
     step_table = StepTable()
     with ExitStack() as stack:
         sample_table = stack.enter_context(SampleTable(samples)) if samples is not None else None

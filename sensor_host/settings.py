@@ -118,14 +118,16 @@ def recorded_config(recorded: bytes) -> Config:
     return _resolve(layers).config
 
 
-def core_settings(config: Config, profile: Profile, *, motion: bool) -> CoreSettings:
-    """Return what the core is told; ``motion`` asks for continuous motion as well."""
+def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bool = True) -> CoreSettings:
+    """Return what the core is told; ``motion`` asks for continuous motion as well, ``coached`` for cues."""
     from pelvis.cues import Baseline
     from pelvis.pipeline import Settings
 
+    if not coached or not config.cues.enabled:
+        return Settings(motion=motion)
     cues, rules = coaching(config.cues)
     known = tuple(Baseline(one.metric, one.mean, one.sd, one.speed_mps) for one in profile.baselines)
-    return Settings(motion=motion, cues=replace(cues, baselines=known) if config.cues.enabled else None, rules=rules)
+    return Settings(motion=motion, cues=replace(cues, baselines=known), rules=rules)
 
 
 def check(*, file: Path | None = None, environment: Mapping[str, str] | None = None) -> list[ConfigError]:

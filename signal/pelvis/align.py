@@ -202,21 +202,19 @@ def _hermite(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: 
     i2 = np.minimum(left + 1, last)
     i3 = np.minimum(left + 2, last)
     width = t[i2] - t[i1]
-    safe = np.where(width > 0.0, width, 1.0)
-    slope = (x[i2] - x[i1]) / safe[:, np.newaxis]
+    width[width <= 0.0] = 1.0
     near = 1.5 * period_s
-    before = ((t[i1] - t[i0]) <= near) & (i0 != i1)
-    after = ((t[i3] - t[i2]) <= near) & (i3 != i2)
-    span_before = np.where(before, t[i2] - t[i0], 1.0)[:, np.newaxis]
-    span_after = np.where(after, t[i3] - t[i1], 1.0)[:, np.newaxis]
-    m1 = np.where(before[:, np.newaxis], (x[i2] - x[i0]) / span_before, slope)
-    m2 = np.where(after[:, np.newaxis], (x[i3] - x[i1]) / span_after, slope)
-    s = ((grid - t[i1]) / safe)[:, np.newaxis]
-    w = safe[:, np.newaxis]
-    out: Array = (
-        (2.0 * s - 3.0) * s * s * (x[i1] - x[i2])
-        + x[i1]
-        + ((s - 2.0) * s + 1.0) * s * w * m1
-        + (s - 1.0) * s * s * w * m2
-    )
+    before = (t[i1] - t[i0] <= near) & (i0 != i1)
+    after = (t[i3] - t[i2] <= near) & (i3 != i2)
+    s = (grid - t[i1]) / width
+    # Hermite's basis; each tangent is a difference of two samples, so that four weights are all there is
+    rise = (3.0 - 2.0 * s) * s * s
+    first = ((s - 2.0) * s + 1.0) * s * width
+    second = (s - 1.0) * s * s * width
+    first /= np.where(before, t[i2] - t[i0], width)
+    second /= np.where(after, t[i3] - t[i1], width)
+    out: Array = x[i1] * (1.0 - rise - second - np.where(before, 0.0, first))[:, np.newaxis]
+    out += x[i2] * (rise + first + np.where(after, 0.0, second))[:, np.newaxis]
+    out -= x[i0] * np.where(before, first, 0.0)[:, np.newaxis]
+    out += x[i3] * np.where(after, second, 0.0)[:, np.newaxis]
     return out

@@ -136,7 +136,7 @@ def view_stride(
     first, middle, last = contacts
     sampled = at_fraction(rows[:, :12], first - start + (last - first) * _POINTS)
     duration_s = times_s[2] - times_s[0]
-    waves = np.empty((STRIDE_POINTS, 6))
+    waves = np.empty((6, STRIDE_POINTS)).T
     if mount.axes is None:
         waves[:] = np.nan
         waves[:, UP_M] = displacement_m(sampled[:, 11:], duration_s)[:, 0]
