@@ -14,7 +14,7 @@ from dataclasses import dataclass
 UNDISTURBED_MS = 8.5
 STRANGE_MS = 3.0  # per squared spread beyond the usual one
 FILLED_MS = 40.0  # per share of made-up samples in the last two steps
-CLIPPED_MS = 25.0
+CLIPPED_MS = 50.0  # per share of clipped samples in the last two steps
 UNEVEN_MS = 60.0  # per relative deviation from the usual step time beyond 5 %
 SETTLING_MS = 60.0  # divided by the number of steps of this run
 NO_GYROSCOPE_MS = 10.0
