@@ -396,6 +396,15 @@ def test_session_and_host_time_map_both_ways() -> None:
         assert clock.session_from_host(clock.host_from_session(t_s)) == pytest.approx(t_s, abs=1e-9)
 
 
+def test_a_stretch_of_delays_moves_the_mapping_by_nothing() -> None:
+    """Thirty seconds in which every packet is 80 ms late: the least delay of the minute before still holds."""
+    d = device(26 * 90)
+    d.t_host_s[26 * 60 :] += 0.080
+    clock = new_clock()
+    stamp(clock, d)
+    assert clock.host_from_session(90.0) == pytest.approx(190.010, abs=0.002)
+
+
 def test_before_the_first_packet_session_time_is_zero() -> None:
     clock = new_clock()
     assert clock.session_from_host(12345.6) == 0.0

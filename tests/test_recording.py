@@ -348,6 +348,30 @@ def test_damage_in_the_middle_is_said_with_what_to_do(tmp_path: Path, finished: 
     assert len(list(read(tmp_path / "b.mcap").arrivals())) == len(arrivals) - recovery.missing_arrivals
 
 
+def test_a_chunk_that_poses_as_something_else_is_missed(tmp_path: Path, finished: Original) -> None:
+    """One flipped bit in its opcode, and the second of three chunks is a record that readers pass over."""
+    damaged = bytearray(finished.content)
+    chunks = [i - 37 for i in range(len(damaged)) if damaged[i : i + 8] == b"\x04\x00\x00\x00zstd"]
+    chunk = next(i for i in chunks[1:] if damaged[i] == 6)
+    damaged[chunk] = 14  # a summary offset
+    path = tmp_path / "a.mcap"
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"arrivals are missing.*recover"):
+        list(read(path).arrivals())
+    recover(path, tmp_path / "b.mcap")
+    got = list(read(tmp_path / "b.mcap").arrivals())
+    assert len(finished.arrivals) - 262 <= len(got) < len(finished.arrivals)
+
+
+def test_a_flipped_letter_in_the_head_is_noticed(tmp_path: Path, finished: Original) -> None:
+    path = tmp_path / "a.mcap"
+    for word, wrong in ((b"anna", b"anma"), (b"sacrum", b"sabrum"), (b"mass_kg = 61", b"mass_kg = 91")):
+        assert word in finished.content
+        path.write_bytes(finished.content.replace(word, wrong, 1))
+        with pytest.raises(InputError, match=r"damaged.*checksum"):
+            read(path)
+
+
 def test_a_destroyed_head_costs_the_names_but_not_the_data(tmp_path: Path, unfinished: Original) -> None:
     content, arrivals = unfinished.content, unfinished.arrivals
     damaged = bytearray(content)
@@ -527,6 +551,8 @@ def test_a_file_that_may_not_grow_keeps_what_was_written_before(tmp_path: Path) 
     assert recording.cut
     assert len(got) > 200
     assert got == arrivals[: len(got)]
+    # it ends with a whole chunk, not with a piece of one
+    assert recover(tmp_path / "a.mcap", tmp_path / "b.mcap").skipped_bytes == 0
 
 
 @pytest.fixture
