@@ -162,6 +162,8 @@ def test_a_step_is_known_at_reported_at_and_whole_at_completed_at(run_csv: Path,
         # one sample earlier it was not known
         before, _ = analyze(cut(run_csv, number(row["reported_at_s"]) - 0.005, tmp_path / "cut.csv"), tmp_path)
         assert len(before) == index or before[index]["reported_at_s"] != row["reported_at_s"]
+        before, _ = analyze(cut(run_csv, number(row["completed_at_s"]) - 0.005, tmp_path / "cut.csv"), tmp_path)
+        assert before[index]["sway_m"] == ""
 
 
 def test_samples_look_ahead_by_a_fixed_time_and_no_further(run_csv: Path, tmp_path: Path) -> None:

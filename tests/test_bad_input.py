@@ -91,9 +91,9 @@ def test_a_file_that_is_none_or_too_short_or_too_slow_is_refused(
 
 
 def test_time_that_does_not_rise_is_refused_with_the_line(refuse: Refuse) -> None:
-    rows = standing(20_000)
-    rows[15_000][0] = rows[14_999][0]
-    assert "line 15002: time 74.995000 s does not come after 74.995000 s" in refuse(table(rows), 3)
+    rows = standing(90_000)
+    rows[85_000][0] = rows[84_999][0]
+    assert "line 85002: time 424.995000 s does not come after 424.995000 s" in refuse(table(rows), 3)
     rows = standing()
     rows[500], rows[501] = rows[501], rows[500]
     assert "line 503" in refuse(table(rows), 3)
@@ -102,9 +102,9 @@ def test_time_that_does_not_rise_is_refused_with_the_line(refuse: Refuse) -> Non
 
 
 def test_a_cell_that_is_no_number_is_refused_with_the_line(refuse: Refuse) -> None:
-    rows = standing()
-    rows[700][3] = "fast"
-    assert "line 702: 'fast' is not a number" in refuse(table(rows), 3)
+    rows = standing(90_000)
+    rows[87_000][3] = "fast"
+    assert "line 87002: 'fast' is not a number" in refuse(table(rows), 3)
     rows = standing()
     rows[700] = rows[700][:4]
     assert "line 702 has 4 cells" in refuse(table(rows), 3)

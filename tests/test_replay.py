@@ -207,8 +207,8 @@ def test_kill_9_in_mid_run_costs_at_most_the_last_second(tmp_path: Path) -> None
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as demo:
         wait_until(lambda: any(path.stat().st_size > 26_000 for path in folder.glob("*.mcap")))
-        # anywhere between two flushes
-        time.sleep(random.Random(os.getpid()).uniform(0.0, 1.0))
+        # the file grew just now: wait longer than a second, and end anywhere between two flushes
+        time.sleep(random.Random(os.getpid()).uniform(1.5, 2.5))
         killed_s = time.monotonic()
         os.kill(demo.pid, signal.SIGKILL)
         demo.wait()

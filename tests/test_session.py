@@ -55,6 +55,10 @@ class Listener:
     def close(self) -> None:
         self._outbox.close()
 
+    @property
+    def full(self) -> bool:
+        return len(self._outbox) >= self._outbox.capacity
+
     def of(self, *kinds: type) -> list[Said]:
         return [item for item in self.heard if isinstance(item, kinds)]
 
@@ -135,6 +139,21 @@ async def test_a_sink_that_fails_is_taken_out_and_named_and_the_run_goes_on(capa
     assert [str(error) for error in session.tally.failures] == ["no broker any more"]
 
 
+async def test_a_sink_that_fails_with_a_full_outbox_holds_nobody_back() -> None:
+    class Stuck(Listener):
+        async def run(self) -> None:
+            while not self.full:
+                await asyncio.sleep(0)
+            # the session waits for room by now, and nobody will ever make any
+            await asyncio.sleep(0.05)
+            raise BrokerError("gone")
+
+    listener = Listener()
+    async with asyncio.timeout(30):
+        await run(simulated(6.0), Stuck("stuck", capacity=2), listener)
+    assert listener.heard[-1] == SessionState("offline")
+
+
 async def test_even_a_fault_in_a_sink_itself_does_not_reach_the_run() -> None:
     listener = Listener()
     session = await run(simulated(), FailingAt(ZeroDivisionError("oops")), listener)
@@ -173,6 +192,7 @@ async def test_a_recorder_that_fails_ends_the_run_and_keeps_what_it_had(tmp_path
     with pytest.raises(OutputError, match="disk full"):
         await run(source, listener, recorder=recorder)
     assert listener.heard[-1] == SessionState("offline")
+    assert max(health.t_s for health in listener.of(LinkHealth)) < 60.0
     kept = list(read(path).arrivals())
     assert 100 < len(kept) < 3000
     assert kept == list(simulated(120.0).arrivals())[: len(kept)]
