@@ -8,7 +8,7 @@ accelerometer: filters that do err by degrees in running.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import vqf  # type: ignore[import-untyped]  # ships no py.typed
@@ -40,16 +40,14 @@ ROW_CHANNELS = 15
 class _Filter(Protocol):
     """The part of `vqf.VQF` that is used."""
 
-    def updateBatch(self, gyr: Array, acc: Array) -> dict[str, Array]: ...  # noqa: N802
+    def updateBatch(self, gyr: Array, acc: Array, /) -> dict[str, Array]: ...  # noqa: N802
 
-    def setTauAcc(self, tau_s: float) -> None: ...  # noqa: N802
+    def setTauAcc(self, tau_s: float, /) -> None: ...  # noqa: N802
 
 
 def _new_filter() -> _Filter:
-    made: _Filter = vqf.VQF(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0
-    )
-    return made  # pyright: ignore[reportUnknownVariableType]
+    made = vqf.VQF(GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0)
+    return cast("_Filter", made)
 
 
 class AttitudeTracker:
