@@ -46,7 +46,9 @@ class _Filter(Protocol):
 
 
 def _new_filter() -> _Filter:
-    made = vqf.VQF(GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0)
+    made = vqf.VQF(
+        GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0
+    )
     return cast("_Filter", made)
 
 
