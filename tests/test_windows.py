@@ -196,6 +196,6 @@ def test_smoothed_signals_are_found_under_the_row_they_are_centred_on() -> None:
         np.testing.assert_allclose(values, expected if len(values) == 6 else expected[2:3], atol=1e-12)
     # what is said at once is centred half the taps before
     vertical = rows[:, FORCE.stop - 1]
-    assert level[140] == pytest.approx(interior_hann(LEVEL_TAPS) @ vertical[120:141])
-    assert touch[140] == pytest.approx(interior_hann(TOUCH_TAPS) @ vertical[134:141])
+    assert level[140] == pytest.approx(interior_hann(LEVEL_TAPS) @ vertical[141 - LEVEL_TAPS : 141])
+    assert touch[140] == pytest.approx(interior_hann(TOUCH_TAPS) @ vertical[141 - TOUCH_TAPS : 141])
     assert past.known_s(620) == pytest.approx(0.6)

@@ -302,9 +302,10 @@ class SideVote:
 
 # ------------------------------------------------------------------ provisional contact
 
-# 0.7 g: the vertical force is rising steeply here, before the sensor's impact peak
-TOUCH_G = 0.7
-TOUCH_REARM_G = 0.55
+# 0.6 g: the vertical force is rising steeply here, before the sensor's impact peak; with the 5-point window a contact
+# is then said within 80 ms of its beginning, slow and soft runners included
+TOUCH_G = 0.6
+TOUCH_REARM_G = 0.45
 
 
 class TouchFinder:

@@ -181,8 +181,8 @@ PAST_CHANNELS = ROW_CHANNELS + 3
 # 700 rows: two strides of the longest kind (1.04 s) and the delay of deciding
 KEPT_ROWS = 700
 SMOOTH_TAPS, LEVEL_TAPS = 11, 21
-# 7: the touch must be said early; 15 ms of delay instead of 25
-TOUCH_TAPS = 7
+# 5: the touch must be said early; 10 ms of delay instead of 25
+TOUCH_TAPS = 5
 
 
 class Past:
@@ -212,7 +212,7 @@ class Past:
         self._toucher.reset()
 
     def append(self, rows: Array) -> tuple[Array, Array]:
-        """Store rows (n, 18); return the new smoothed vertical forces (n,): 7-point, 21-point."""
+        """Store rows (n, 18); return the new smoothed vertical forces (n,): 5-point, 21-point."""
         smooth = self._smoother.smooth(rows[:, FORCE.start : RATE.stop])
         vertical = rows[:, FORCE.stop - 1 : FORCE.stop]
         level = self._leveller.smooth(vertical)
