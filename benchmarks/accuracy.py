@@ -109,12 +109,14 @@ def touch_row(name: str, score: Score) -> tuple[str, ...]:
         f"{score.bias('touch_error_ms'):.1f}",
         f"{score.sd('touch_error_ms'):.1f}",
         *(f"{x:.0f}" for x in delay),
+        f"{100 * np.mean(np.array(score.errors['touch_delay_ms']) > 80.0):.1f} %",
         f"{side:.1f} %",
     )
 
 
 TOUCH_HEAD = (
-    "", "said", "of all contacts", "withdrawn", "bias, ms", "SD, ms", "delay p50, ms", "p95", "p99", "side right",
+    "", "said", "of all contacts", "withdrawn", "bias, ms", "SD, ms", "delay p50, ms", "p95", "p99", "over 80 ms",
+    "side right",
 )  # fmt: skip
 
 CONDITION_HEAD = (
