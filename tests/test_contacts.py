@@ -117,6 +117,13 @@ def test_a_touch_is_said_on_the_first_row_above_its_threshold() -> None:
     assert len(found) == 5
 
 
+def test_a_fall_before_a_restart_arms_no_touch() -> None:
+    finder = TouchFinder()
+    finder.restart(100)
+    z = np.array([0.2, 0.2, 0.2, 0.7, 1.2, 1.2, 0.2, 0.2, 1.2, 1.2])  # rows 98 to 107; 98 to 100 are not real
+    assert [row for row, _ in finder.find(98, z)] == [106]
+
+
 def test_a_force_that_stays_up_touches_once() -> None:
     z = np.concatenate((np.full(20, 0.2), np.tile([0.8, 0.6], 30)))
     assert len(TouchFinder().find(0, z)) == 1

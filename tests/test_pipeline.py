@@ -468,9 +468,10 @@ def test_walking_gives_no_steps_of_running(speed_mps: float) -> None:
 # ---------------------------------------------------------------- holes and missing parts
 
 
-def test_a_hole_of_three_seconds_breaks_the_run_and_the_side_is_found_again() -> None:
+@pytest.mark.parametrize("hole_s", [3.0, 3.18, 3.36, 3.54])
+def test_a_hole_of_three_seconds_breaks_the_run_and_the_side_is_found_again(hole_s: float) -> None:
     samples, truth = simulated(Scenario(duration_s=40.0, first_side=Side.LEFT))
-    start_s, end_s = 17.3, 20.3
+    start_s, end_s = 17.3, 17.3 + hole_s
     said = run(keep(samples, (samples.t_s < start_s) | (samples.t_s >= end_s)), motion=True)
     pairs = matched(said, truth)
     assert not any(start_s - 0.1 < step.initial_contact_s < end_s for step, _ in pairs)
@@ -485,6 +486,7 @@ def test_a_hole_of_three_seconds_breaks_the_run_and_the_side_is_found_again() ->
     behind = [(s, c) for s, c in pairs if s.initial_contact_s > end_s]
     # four cycles after a run that was established, or eight
     assert behind[0][0].initial_contact_s < end_s + 4.0
+    assert behind[0][0].side is Side.UNKNOWN
     assert all(step.side is contact.side for step, contact in behind[1:])
     assert len(behind) > 35
     gap_s = stream(said, "t_s")

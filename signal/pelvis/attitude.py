@@ -24,6 +24,8 @@ TAU_UNRESTED_S = 2.0
 # 15 s until the gyroscope's bias is known from motion alone; once the sensor has rested it is known, and 2 s do
 START_SAMPLES = int(15 * GRID_RATE_HZ)
 RESTED_START_SAMPLES = int(2 * GRID_RATE_HZ)
+# 5 s after a hole: a turn that nobody saw is forgotten to one percent
+RESTART_SAMPLES = int(5 * GRID_RATE_HZ)
 # 10 deg/s: the package's default of 2 breaks with the bias of common MEMS gyroscopes
 BIAS_CLIP_DPS = 10.0
 
@@ -58,6 +60,7 @@ class AttitudeTracker:
     def __init__(self) -> None:
         self._filter = _new_filter()
         self._seen = 0
+        self._start_samples = START_SAMPLES
         self._settled = False
         self._rested = False
 
@@ -71,9 +74,10 @@ class AttitudeTracker:
             head = self.track(motion[: rested + 1])
             self._rested = True
             self._settled = False
+            self._start_samples = RESTED_START_SAMPLES
             return np.concatenate((head, self.track(motion[rested + 1 :]))) if rested + 1 < n else head
-        start = RESTED_START_SAMPLES if self._rested else START_SAMPLES
         if not self._settled:
+            start = self._start_samples
             if 0 < start - self._seen < n:
                 cut = start - self._seen
                 return np.concatenate((self.track(motion[:cut]), self.track(motion[cut:])))
@@ -89,6 +93,7 @@ class AttitudeTracker:
         """After a hole: the attitude is unknown, settle quickly again. The bias is kept."""
         self._seen = 0
         self._settled = False
+        self._start_samples = RESTART_SAMPLES if self._rested else START_SAMPLES
         self._filter.setTauAcc(TAU_START_S)
 
 
