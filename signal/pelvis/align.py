@@ -123,7 +123,7 @@ class Aligner:
         grid, left, on_left, on_right = self._ready(t)
         if len(grid):
             need = np.where(on_left, left, left + 1)
-            out = x[need]
+            out = x.take(need, axis=0)
             lost = np.zeros(len(grid), dtype=np.bool_)
             between = np.flatnonzero(~(on_left | on_right))
             if len(between):
@@ -213,8 +213,9 @@ def _hermite(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: 
     second = (s - 1.0) * s * s * width
     first /= np.where(before, t[i2] - t[i0], width)
     second /= np.where(after, t[i3] - t[i1], width)
-    out: Array = x[i1] * (1.0 - rise - second - np.where(before, 0.0, first))[:, np.newaxis]
-    out += x[i2] * (rise + first + np.where(after, 0.0, second))[:, np.newaxis]
-    out -= x[i0] * np.where(before, first, 0.0)[:, np.newaxis]
-    out += x[i3] * np.where(after, second, 0.0)[:, np.newaxis]
+    out: Array = x.take(i1, axis=0)
+    out *= (1.0 - rise - second - np.where(before, 0.0, first))[:, np.newaxis]
+    out += x.take(i2, axis=0) * (rise + first + np.where(after, 0.0, second))[:, np.newaxis]
+    out -= x.take(i0, axis=0) * np.where(before, first, 0.0)[:, np.newaxis]
+    out += x.take(i3, axis=0) * np.where(after, second, 0.0)[:, np.newaxis]
     return out

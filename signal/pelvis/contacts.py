@@ -12,6 +12,7 @@ import cmath
 import math
 from collections import deque
 from dataclasses import dataclass
+from operator import mul, sub, truediv
 
 import numpy as np
 
@@ -89,8 +90,22 @@ class AnchorFinder:
 
 PHASES = 24
 PHASE_STEPS = np.arange(PHASES) / PHASES
-# one harmonic of a step over its phases
-_FUNDAMENTAL = np.exp(-2j * np.pi * PHASE_STEPS)
+
+
+def _comparison() -> Array:
+    """Return the matrix that turns two steps into their half-sum about its mean, half-difference and fundamental.
+
+    (2 * PHASES + 2, 2 * PHASES); the last two rows are real and imaginary part of the half-sum's first harmonic.
+    """
+    one = np.eye(PHASES)
+    about_mean = one - 1.0 / PHASES
+    half_sum = 0.5 * np.hstack((about_mean, about_mean))
+    half_difference = 0.5 * np.hstack((-one, one))
+    harmonic = np.vstack((np.cos(2.0 * np.pi * PHASE_STEPS), -np.sin(2.0 * np.pi * PHASE_STEPS)))
+    return np.vstack((half_sum, half_difference, harmonic @ half_sum))
+
+
+_COMPARE = _comparison()
 # +35 deg: phase of fore-aft against vertical velocity in running, all runners and speeds alike
 _FORWARD_PHASE = cmath.exp(-1j * math.radians(35.0))
 # 0.12: about 8 steps; a runner turns faster than a clip slips
@@ -116,18 +131,16 @@ def compare_steps(signals: Array, heading: complex) -> StepPair:
     ``signals`` (2 * PHASES, 6) are earth-frame force in g and rate in rad/s, one step after the other;
     ``heading`` is the unit direction of the reference axis.
     """
-    first, second = signals[:PHASES], signals[PHASES:]
-    total = (first + second) * 0.5
-    change = (second - first) * 0.5
-    total -= np.add.reduce(total, axis=0) * (1.0 / PHASES)
+    seen = _COMPARE @ signals
+    total, change = seen[:PHASES], seen[PHASES : 2 * PHASES]
     like = (total.T @ total).tolist()
     unlike = (change.T @ change).tolist()
-    fundamental = total[:, :3].T @ _FUNDAMENTAL
+    real, imaginary = seen[2 * PHASES :].tolist()
+    east, north, up = (complex(real[i], imaginary[i]) for i in range(3))
     # second moments of complex signals, turned from earth axes to the reference axis
     turn = heading.conjugate() ** 2 / PHASES
     acc = complex(like[0][0] - like[1][1] - unlike[0][0] + unlike[1][1], 2.0 * (like[0][1] - unlike[0][1]))
     gyr = complex(unlike[3][3] - unlike[4][4] - like[3][3] + like[4][4], 2.0 * (unlike[3][4] - like[3][4]))
-    east, north, up = fundamental.tolist()
     return StepPair(
         acc=acc * turn,
         gyr=gyr * turn,
@@ -252,12 +265,9 @@ def find_events(anchor: Anchor, period_samples: float, signals: Array, *, with_p
 
 
 def _evaluate(model: Ridge, features: tuple[float, ...]) -> tuple[float, float]:
-    value = model.bias
-    odd = 0.0
-    for x, weight, mean, spread in zip(features, model.weights, model.mean, model.spread):  # noqa: B905 - hot
-        value += weight * x
-        odd += ((x - mean) / spread) ** 2
-    return value, odd / len(features)
+    value = model.bias + sum(map(mul, model.weights, features))
+    odd = map(truediv, map(sub, features, model.mean), model.spread)
+    return value, sum(d * d for d in odd) / len(features)
 
 
 # ------------------------------------------------------------------ side

@@ -103,6 +103,10 @@ class History:
 def at_fraction(rows: Array, position: Array) -> Array:
     """Interpolate (n, channels) linearly at fractional row positions (m,); returns (m, channels)."""
     whole = position.astype(np.intp)
-    part = (position - whole)[:, np.newaxis]
-    low = rows[whole]
-    return low + part * (rows[whole + 1] - low)
+    low = rows.take(whole, axis=0)
+    whole += 1
+    change = rows.take(whole, axis=0)
+    change -= low
+    change *= (position - whole + 1.0)[:, np.newaxis]
+    change += low
+    return change

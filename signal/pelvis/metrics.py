@@ -82,7 +82,7 @@ def pelvic_drop_deg(step: StepView) -> float:
     if not len(step.obliquity_rad):
         return math.nan
     falls = (step.obliquity_rad - step.obliquity_rad[0]) * step.swing_down
-    return DEGREES * float(falls.max())
+    return DEGREES * float(np.maximum.reduce(falls))
 
 
 @_of_step("peak drop", "deg", 1)
@@ -90,7 +90,7 @@ def peak_drop_deg(step: StepView) -> float:
     """Lowest position of the swing side during stance against standing; unknown without a standing phase."""
     if not len(step.obliquity_rad) or not step.from_standing:
         return math.nan
-    return DEGREES * float((step.obliquity_rad * step.swing_down).max())
+    return DEGREES * float(np.maximum.reduce(step.obliquity_rad * step.swing_down))
 
 
 @_of_step("velocity loss", "m/s", 3)
@@ -120,7 +120,8 @@ def step_time_s(stride: StrideView) -> float:
 @_of_stride("vertical oscillation", "m", 3)
 def vertical_oscillation_m(stride: StrideView) -> float:
     """Range of the sensor point's height from this contact to the next."""
-    return float(np.ptp(stride.waves[: stride.step_points + 1, UP_M]))
+    height_m = stride.waves[: stride.step_points + 1, UP_M]
+    return float(np.maximum.reduce(height_m) - np.minimum.reduce(height_m))
 
 
 @_of_stride("sway", "m", 3)

@@ -69,6 +69,27 @@ TOUCH_MATCH_SAMPLES = 14
 ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
 
 
+def _positions(first: float, middle: float, up: float, down: float) -> Array:
+    """Return where a step's signals are wanted: the phases of two steps, the event model's points, early stance.
+
+    ``first``, ``middle``, ``up`` are the up anchors of three successive loadings, ``down`` the last one's down anchor.
+    """
+    period = up - middle
+    return np.concatenate(
+        (
+            first + (middle - first) * PHASE_STEPS,
+            middle + period * PHASE_STEPS,
+            model_positions(Anchor(up, down), period),
+            up + period * ROLL_WINDOW,
+        )
+    )
+
+
+# positions are linear in the anchors: one product gives all of them
+_LOOK_FROM = _positions(0.0, 0.0, 0.0, 0.0)
+_LOOK = np.column_stack([_positions(*one) - _LOOK_FROM for one in np.eye(4).tolist()])
+
+
 @dataclass(slots=True)
 class _Touch:
     contact_id: int
@@ -203,7 +224,7 @@ class StepTracker:
             return
         if self._run_steps == 0:
             self._begin()
-        signals = self._look(anchor, period)
+        signals = self._look(anchor)
         mean = self._learn(anchor, signals)
         if self.gate.open and not was_open:
             yield Activity(self._time_s(anchor.up), ActivityState.RUNNING, self._past.known_s(row))
@@ -220,8 +241,9 @@ class StepTracker:
         level = self._past.level.view(first, int(anchor.down) + 1)[:, 0]
         up = int(anchor.up) + 1 - first
         loading = level[up:]
-        impulse = float(loading.sum() - len(loading)) * GRID_PERIOD_S * STANDARD_GRAVITY_MPS2
-        return Cycle(period * GRID_PERIOD_S, impulse, float(level[:up].min()), float(loading.max()))
+        impulse = (float(np.add.reduce(loading)) - len(loading)) * GRID_PERIOD_S * STANDARD_GRAVITY_MPS2
+        lowest, highest = np.minimum.reduce(level[:up]), np.maximum.reduce(loading)
+        return Cycle(period * GRID_PERIOD_S, impulse, float(lowest), float(highest))
 
     def _begin(self) -> None:
         """Learn forward anew, unless it is settled: a run seems to begin."""
@@ -230,17 +252,11 @@ class StepTracker:
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis = ForwardAxis(0.0)
 
-    def _look(self, anchor: Anchor, period: float) -> Array:
+    def _look(self, anchor: Anchor) -> Array:
         """Return the smoothed signals (93, 6) at all phases and instants a step needs: axis, events, side."""
-        first, middle = self._anchors[0].up, self._anchors[1].up
-        positions = np.concatenate(
-            (
-                first + (middle - first) * PHASE_STEPS,
-                middle + period * PHASE_STEPS,
-                model_positions(anchor, period),
-                anchor.up + period * ROLL_WINDOW,
-            )
-        )
+        first = self._anchors[0].up
+        positions = _LOOK @ (first, self._anchors[1].up, anchor.up, anchor.down)
+        positions += _LOOK_FROM
         # a short loading may end before the roll window does: hold the last value known
         stop = int(anchor.down) + DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2
         np.minimum(positions, stop - 0.001, out=positions)
@@ -254,7 +270,8 @@ class StepTracker:
         self.stride_samples = round(anchor.up - self._anchors[0].up)
         rows = self._past.rows.view(int(self._anchors[0].up), int(anchor.up) + 1)
         mean: Array = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
-        self._level(unit(mean[6:9]))
+        if self._standing is not None or not self.mount.from_standing:
+            self._level(unit(mean[6:9]))
         reference = self.mount.reference
         assert reference is not None
         x, y, z = reference.tolist()
@@ -313,14 +330,13 @@ class StepTracker:
     def _measure(self, anchor: Anchor, period: float, signals: Array, mean: Array, row: int) -> Iterator[CoreOutput]:
         forward = cmath.exp(1j * self._axis.angle_rad) * self.mean_heading
         c, s = forward.real, forward.imag
-        model = np.empty((MODEL_POINTS, 3))
-        model[:, 0] = signals[:MODEL_POINTS, 2]
-        model[:, 1] = signals[:MODEL_POINTS, 0] * c + signals[:MODEL_POINTS, 1] * s
-        model[:, 2] = signals[:MODEL_POINTS, 4] * c - signals[:MODEL_POINTS, 3] * s
-        events = find_events(anchor, period, model, with_pitch=self.has_gyroscope)
+        # from east, north, up to: vertical force, fore-aft force, pitch rate, roll rate
+        turned = signals @ np.array(
+            ((0, c, 0, 0), (0, s, 0, 0), (1, 0, 0, 0), (0, 0, -s, c), (0, 0, c, s), (0, 0, 0, 0)), dtype=np.float64
+        )
+        events = find_events(anchor, period, turned[:MODEL_POINTS, :3], with_pitch=self.has_gyroscope)
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
-        roll = np.add.reduce(signals[MODEL_POINTS:, 3:5], axis=0).tolist()
-        roll_radps = (roll[0] * c + roll[1] * s) / len(ROLL_WINDOW)
+        roll_radps = float(np.add.reduce(turned[MODEL_POINTS:, 3])) / len(ROLL_WINDOW)
         side, confidence = self._which_side(roll_radps, anchor, period)
         quality, flags = judge(
             Evidence(
@@ -374,7 +390,7 @@ class StepTracker:
         c, s = forward.real, forward.imag
         # a steady runner's fore-aft force has no mean: what the last two steps have of it is tilt error
         steady = float(mean[9]) * c + float(mean[10]) * s
-        slowest, last = stance_velocity(stance[:, 9] * c + stance[:, 10] * s - steady)
+        slowest, last = stance_velocity(stance[:, 9:11] @ (c, s) - steady)
         obliquity = stance_obliquity(stance, start, contact, toe_off, self.mount)
         previous_s = self._made[-1].initial_contact_s if self._made else math.nan
         return StepView(

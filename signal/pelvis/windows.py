@@ -92,8 +92,7 @@ def stance_obliquity(rows: Array, start: int, contact: float, toe_off: float, mo
         return np.empty(0)
     first = int(contact) - start
     window = rows[first : int(toe_off) - start + 1, 6:9]
-    x, y, z = mount.left.tolist()
-    rise = window[:, 0] * x + window[:, 1] * y + window[:, 2] * z
+    rise = window @ mount.left
     part = contact - int(contact)
     rise[0] += part * (rise[1] - rise[0])
     angle: Array = -np.arcsin(rise)
@@ -141,24 +140,24 @@ def view_stride(
         waves[:] = np.nan
         waves[:, UP_M] = displacement_m(sampled[:, 11:], duration_s)[:, 0]
     else:
-        # earth components of the pelvis' forward, left and up axes: (64, 3 earth, 3 axes)
+        # earth components of the pelvis' forward, left and up axes: columns east, north, up of each
         axes = (sampled[:, ROTATION].reshape(3 * STRIDE_POINTS, 3) @ mount.axes).reshape(STRIDE_POINTS, 9)
         total = np.add.reduce(axes, axis=0)
         east, north = float(total[0]), float(total[3])
         size = math.hypot(east, north)
         c, s = east / size, north / size
-        left = axes[:, 3:6] * c - axes[:, 0:3] * s
-        ahead = axes[:, 0] * c + axes[:, 3] * s
-        force = np.empty((STRIDE_POINTS, 2))
-        np.subtract(sampled[:, 10] * c, sampled[:, 9] * s, out=force[:, 0])
-        force[:, 1] = sampled[:, 11]
-        moved = displacement_m(force, duration_s)
+        # to the stride's own heading: forward axis ahead and to the left, lever from sensor to centre to the left
+        f, u = CENTRE_FORWARD_M, CENTRE_UP_M
+        turn = ((c, -s, -s * f), (0, 0, 0), (0, 0, -s * u), (s, c, c * f), (0, 0, 0), (0, 0, c * u))
+        ahead, left, lever = (axes[:, :6] @ np.array(turn)).T
+        moved = displacement_m(sampled[:, FORCE] @ np.array(((-s, 0), (c, 0), (0, 1.0))), duration_s)
         waves[:, UP_M] = moved[:, 1]
         waves[:, LEFT_M] = moved[:, 0]
-        waves[:, CENTRE_LEFT_M] = moved[:, 0] + CENTRE_FORWARD_M * left[:, 0] + CENTRE_UP_M * left[:, 2]
-        waves[:, OBLIQUITY_RAD] = -np.arcsin(axes[:, 7])
-        waves[:, TILT_RAD] = np.arctan2(-axes[:, 6], axes[:, 8])
-        waves[:, ROTATION_RAD] = np.arctan2(left[:, 0], ahead)
+        np.add(moved[:, 0], lever, out=waves[:, CENTRE_LEFT_M])
+        np.arcsin(axes[:, 7], out=waves[:, OBLIQUITY_RAD])
+        np.negative(waves[:, OBLIQUITY_RAD], out=waves[:, OBLIQUITY_RAD])
+        np.arctan2(-axes[:, 6], axes[:, 8], out=waves[:, TILT_RAD])
+        np.arctan2(left, ahead, out=waves[:, ROTATION_RAD])
     ranges = np.maximum.reduce(waves, axis=0) - np.minimum.reduce(waves, axis=0)
     means = np.add.reduce(waves, axis=0) * (1.0 / STRIDE_POINTS)
     return StrideView(
