@@ -203,7 +203,7 @@ def undeclared(files: list[Path], *extras: str) -> set[str]:
         for name in _names_imported(node)
     }
     declared |= {part for whole, part in MADE_OF.items() if whole in declared}
-    own = {*PACKAGES, "tests", *(path.stem for path in files)}
+    own = {*PACKAGES, "tests", "benchmarks", *(path.stem for path in files)}
     shipped_by = packages_distributions()
     return {
         name
