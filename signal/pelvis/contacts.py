@@ -12,7 +12,7 @@ import cmath
 import math
 from collections import deque
 from dataclasses import dataclass
-from operator import mul, sub, truediv
+from operator import mul
 
 import numpy as np
 
@@ -266,8 +266,10 @@ def find_events(anchor: Anchor, period_samples: float, signals: Array, *, with_p
 
 def _evaluate(model: Ridge, features: tuple[float, ...]) -> tuple[float, float]:
     value = model.bias + sum(map(mul, model.weights, features))
-    odd = map(truediv, map(sub, features, model.mean), model.spread)
-    return value, sum(d * d for d in odd) / len(features)
+    odd = 0.0
+    for x, mean, spread in zip(features, model.mean, model.spread):  # noqa: B905 - hot
+        odd += ((x - mean) / spread) ** 2
+    return value, odd / len(features)
 
 
 # ------------------------------------------------------------------ side

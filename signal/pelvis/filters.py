@@ -7,6 +7,7 @@ cannot change one bit of a result.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pelvis.data import Array
 
@@ -100,13 +101,18 @@ class History:
         return self._rows[low : stop - self._offset]
 
 
-def at_fraction(rows: Array, position: Array) -> Array:
-    """Interpolate (n, channels) linearly at fractional row positions (m,); returns (m, channels)."""
+def at_fraction(rows: Array, position: Array, first_row: NDArray[np.intp] | int = 0) -> Array:
+    """Interpolate (n, channels) linearly at fractional positions (m,) from ``first_row`` on; return (m, channels).
+
+    Counting from a row near the positions keeps their last bits independent of where ``rows`` begin.
+    """
     whole = position.astype(np.intp)
+    part = (position - whole)[:, np.newaxis]
+    whole += first_row
     low = rows.take(whole, axis=0)
     whole += 1
     change = rows.take(whole, axis=0)
     change -= low
-    change *= (position - whole + 1.0)[:, np.newaxis]
+    change *= part
     change += low
     return change

@@ -34,7 +34,7 @@ from pelvis.data import (
     Speed,
 )
 from pelvis.mounting import StillFinder
-from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker
+from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker, Told, measure_strides
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -111,6 +111,9 @@ class Pipeline:
             yield from self._coach.consider(item)
 
     def _advance(self, part: Aligned) -> Iterator[CoreOutput]:
+        return measure_strides(self._past, self._tell(part))
+
+    def _tell(self, part: Aligned) -> Iterator[Told]:
         first, n = part.index, len(part.motion)
         stills = list(self._still.find(first, part.motion))
         rows = np.empty((n, PAST_CHANNELS))
@@ -151,7 +154,7 @@ class Pipeline:
     def _await(self, anchor: Anchor, row: int) -> None:
         self._due.append((max(int(anchor.down) + DECIDE_AFTER_SAMPLES, row), anchor))
 
-    def _catch_up(self, row: int) -> Iterator[CoreOutput]:
+    def _catch_up(self, row: int) -> Iterator[Told]:
         """Do everything that falls due up to ``row``, in the order of rows."""
         while True:
             due = self._due[0][0] if self._due else _NEVER
@@ -168,7 +171,7 @@ class Pipeline:
             else:
                 yield from self._say(self._watch(now))
 
-    def _say(self, items: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
+    def _say(self, items: Iterator[Told]) -> Iterator[Told]:
         for item in items:
             if isinstance(item, Activity):
                 self._activity = item.state
@@ -221,7 +224,7 @@ class Pipeline:
     def _break(self, hole: Hole) -> Iterator[CoreOutput]:
         """Close what is open before a hole too long to fill, and begin anew behind it."""
         self._due.clear()
-        yield from self._say(self._steps.restart(hole.known_s))
+        yield from measure_strides(self._past, self._say(self._steps.restart(hole.known_s)))
         self._tracker.restart()
         self._still.restart()
         self._anchors.restart(hole.next_index)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cmath
 import math
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -48,9 +49,10 @@ from pelvis.windows import (
     SMOOTH_TAPS,
     Past,
     StepView,
+    StrideSpan,
     stance_obliquity,
     stance_velocity,
-    view_stride,
+    view_strides,
 )
 
 # a step is decided this many rows after its second anchor: model window 75 ms, smoothing 25 ms, rounding
@@ -106,6 +108,43 @@ class _Made:
     initial_contact_s: float
     toe_off_s: float
     side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class WholeStride:
+    """A stride that is complete, with its place among what is said; `measure_strides` makes it a `Stride`."""
+
+    step_index: int
+    side: Side
+    span: StrideSpan
+    completed_at_s: float
+
+
+Told: TypeAlias = CoreOutput | WholeStride
+
+
+def measure_strides(past: Past, told: Iterable[Told]) -> Iterator[CoreOutput]:
+    """Yield what was told with its strides measured, all of a block at once."""
+    items = list(told)
+    whole = [item for item in items if isinstance(item, WholeStride)]
+    if not whole:
+        yield from cast("list[CoreOutput]", items)
+        return
+    start = int(min(item.span.contacts[0] for item in whole))
+    stop = int(max(item.span.contacts[2] for item in whole)) + 2
+    views = iter(view_strides(past.rows.view(start, stop), start, [item.span for item in whole]))
+    for item in items:
+        if isinstance(item, WholeStride):
+            yield Stride(
+                item.step_index,
+                item.step_index // 2,
+                item.span.times_s[0],
+                item.side,
+                measure_stride(next(views)),
+                item.completed_at_s,
+            )
+        else:
+            yield item
 
 
 class StepTracker:
@@ -198,7 +237,7 @@ class StepTracker:
 
     # -- one step ----------------------------------------------------------------
 
-    def decide(self, anchor: Anchor, row: int) -> Iterator[CoreOutput]:
+    def decide(self, anchor: Anchor, row: int) -> Iterator[Told]:
         """Take in a loading whose window is complete at ``row``; yield the step if it is one of running."""
         self._anchors.append(anchor)
         if len(self._anchors) < 2:
@@ -327,7 +366,7 @@ class StepTracker:
             known_s = self._past.known_s(row)
             yield Notice(known_s, kind, text, known_s)
 
-    def _measure(self, anchor: Anchor, period: float, signals: Array, mean: Array, row: int) -> Iterator[CoreOutput]:
+    def _measure(self, anchor: Anchor, period: float, signals: Array, mean: Array, row: int) -> Iterator[Told]:
         forward = cmath.exp(1j * self._axis.angle_rad) * self.mean_heading
         c, s = forward.real, forward.imag
         # from east, north, up to: vertical force, fore-aft force, pitch rate, roll rate
@@ -427,20 +466,17 @@ class StepTracker:
 
     # -- strides -------------------------------------------------------------------
 
-    def _complete(self, row: int) -> Stride:
+    def _complete(self, row: int) -> WholeStride:
         first, middle, last = self._made
         self._made.popleft()
-        start = int(first.initial_contact)
-        view = view_stride(
-            self._past.rows.view(start, int(last.initial_contact) + 2),
-            start,
-            (first.initial_contact, middle.initial_contact, last.initial_contact),
-            (first.initial_contact_s, middle.initial_contact_s, last.initial_contact_s),
-            first.toe_off_s,
-            # without a gyroscope the attitude does not follow the pelvis: only the height is worth saying
-            self.mount if self.has_gyroscope else Mount(),
+        span = StrideSpan(
+            contacts=(first.initial_contact, middle.initial_contact, last.initial_contact),
+            times_s=(first.initial_contact_s, middle.initial_contact_s, last.initial_contact_s),
+            toe_off_s=first.toe_off_s,
+            axes=self.mount.axes if self.has_gyroscope else None,
+            from_standing=self.mount.from_standing,
         )
-        return self._stride(first, measure_stride(view), self._past.known_s(row))
+        return WholeStride(first.step_index, first.side, span, self._past.known_s(row))
 
     def _stride(self, made: _Made, metrics: dict[str, float], known_s: float) -> Stride:
         return Stride(

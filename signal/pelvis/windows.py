@@ -7,6 +7,7 @@ integration over the stride, which is periodic and needs no starting velocity.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,63 +114,83 @@ _POINTS = np.arange(STRIDE_POINTS) / STRIDE_POINTS
 _INTEGRATE = _integrator() * STANDARD_GRAVITY_MPS2
 
 
-def displacement_m(force_g: Array, duration_s: float) -> Array:
-    """Return the periodic displacement (64, channels) of specific force (64, channels) over a stride, mean removed."""
+def displacement_m(force_g: Array, duration_s: float | Array) -> Array:
+    """Return the periodic displacement of specific force (..., 64, channels) over a stride, mean removed."""
     moved: Array = _INTEGRATE @ force_g
     moved *= duration_s * duration_s
     return moved
 
 
-def view_stride(
-    rows: Array,
-    start: int,
-    contacts: tuple[float, float, float],
-    times_s: tuple[float, float, float],
-    toe_off_s: float,
-    mount: Mount,
-) -> StrideView:
-    """Return the view of the stride between three successive contacts (fractional indices and times).
+@dataclass(frozen=True, slots=True, eq=False)
+class StrideSpan:
+    """Which stride to look at, and with which mount.
 
-    ``rows`` are attitude rows from absolute index ``start`` on.
+    Three successive ``contacts`` as fractional row indices and as ``times_s``; the toe-off of the first;
+    ``axes`` (3, 3) of the mount, None where it is unknown.
     """
-    first, middle, last = contacts
-    sampled = at_fraction(rows[:, :12], first - start + (last - first) * _POINTS)
-    duration_s = times_s[2] - times_s[0]
-    waves = np.empty((6, STRIDE_POINTS)).T
-    if mount.axes is None:
-        waves[:] = np.nan
-        waves[:, UP_M] = displacement_m(sampled[:, 11:], duration_s)[:, 0]
-    else:
-        # earth components of the pelvis' forward, left and up axes: columns east, north, up of each
-        axes = (sampled[:, ROTATION].reshape(3 * STRIDE_POINTS, 3) @ mount.axes).reshape(STRIDE_POINTS, 9)
-        total = np.add.reduce(axes, axis=0)
-        east, north = float(total[0]), float(total[3])
-        size = math.hypot(east, north)
-        c, s = east / size, north / size
-        # to the stride's own heading: forward axis ahead and to the left, lever from sensor to centre to the left
-        f, u = CENTRE_FORWARD_M, CENTRE_UP_M
-        turn = ((c, -s, -s * f), (0, 0, 0), (0, 0, -s * u), (s, c, c * f), (0, 0, 0), (0, 0, c * u))
-        ahead, left, lever = (axes[:, :6] @ np.array(turn)).T
-        moved = displacement_m(sampled[:, FORCE] @ np.array(((-s, 0), (c, 0), (0, 1.0))), duration_s)
-        waves[:, UP_M] = moved[:, 1]
-        waves[:, LEFT_M] = moved[:, 0]
-        np.add(moved[:, 0], lever, out=waves[:, CENTRE_LEFT_M])
-        np.arcsin(axes[:, 7], out=waves[:, OBLIQUITY_RAD])
-        np.negative(waves[:, OBLIQUITY_RAD], out=waves[:, OBLIQUITY_RAD])
-        np.arctan2(-axes[:, 6], axes[:, 8], out=waves[:, TILT_RAD])
-        np.arctan2(left, ahead, out=waves[:, ROTATION_RAD])
-    ranges = np.maximum.reduce(waves, axis=0) - np.minimum.reduce(waves, axis=0)
-    means = np.add.reduce(waves, axis=0) * (1.0 / STRIDE_POINTS)
-    return StrideView(
-        initial_contact_s=times_s[0],
-        toe_off_s=toe_off_s,
-        next_contact_s=times_s[1],
-        from_standing=mount.from_standing,
-        step_points=round(STRIDE_POINTS * (middle - first) / (last - first)),
-        waves=waves,
-        ranges=tuple(ranges.tolist()),
-        means=tuple(means.tolist()),
-    )
+
+    contacts: tuple[float, float, float]
+    times_s: tuple[float, float, float]
+    toe_off_s: float
+    axes: Array | None
+    from_standing: bool
+
+
+def view_strides(rows: Array, start: int, spans: Sequence[StrideSpan]) -> list[StrideView]:
+    """Return the view of every stride; ``rows`` are attitude rows from absolute index ``start`` on.
+
+    All strides at once: what one call per stride costs is mostly the calls. Each comes out the same in any company.
+    """
+    many = len(spans)
+    ends = np.array([(span.contacts[0], span.contacts[2]) for span in spans])
+    begin = np.floor(ends[:, :1])
+    positions = (ends[:, :1] - begin) + (ends[:, 1:] - ends[:, :1]) * _POINTS
+    first_row = np.repeat(begin.astype(np.intp) - start, STRIDE_POINTS)
+    sampled = at_fraction(rows[:, :12], positions.ravel(), first_row).reshape(many, STRIDE_POINTS, 12)
+    # earth components of the pelvis' forward, left and up axes: rows east, north, up of each
+    mounts = np.array([_UNKNOWN_AXES if span.axes is None else span.axes for span in spans])
+    axes = (sampled[:, :, ROTATION].reshape(many, 3 * STRIDE_POINTS, 3) @ mounts).reshape(many, STRIDE_POINTS, 9)
+    axes = np.ascontiguousarray(axes.transpose(0, 2, 1))
+    total = np.add.reduce(axes, axis=2)
+    east, north = total[:, 0:1], total[:, 3:4]
+    size = np.sqrt(east * east + north * north)
+    c, s = east / size, north / size
+    # to the stride's own heading
+    ahead = axes[:, 0] * c + axes[:, 3] * s
+    left = axes[:, 3] * c - axes[:, 0] * s
+    left_of_up = axes[:, 5] * c - axes[:, 2] * s
+    force = np.empty((many, STRIDE_POINTS, 2))
+    force[:, :, 0] = sampled[:, :, 10] * c - sampled[:, :, 9] * s
+    force[:, :, 1] = sampled[:, :, 11]
+    duration_s = np.array([span.times_s[2] - span.times_s[0] for span in spans])
+    moved = displacement_m(force, duration_s[:, np.newaxis, np.newaxis])
+    waves = np.empty((many, 6, STRIDE_POINTS))
+    waves[:, UP_M] = moved[:, :, 1]
+    waves[:, LEFT_M] = moved[:, :, 0]
+    waves[:, CENTRE_LEFT_M] = moved[:, :, 0] + CENTRE_FORWARD_M * left + CENTRE_UP_M * left_of_up
+    waves[:, OBLIQUITY_RAD] = -np.arcsin(axes[:, 7])
+    waves[:, TILT_RAD] = np.arctan2(-axes[:, 6], axes[:, 8])
+    waves[:, ROTATION_RAD] = np.arctan2(left, ahead)
+    ranges = (np.maximum.reduce(waves, axis=2) - np.minimum.reduce(waves, axis=2)).tolist()
+    means = (np.add.reduce(waves, axis=2) * (1.0 / STRIDE_POINTS)).tolist()
+    return [
+        StrideView(
+            initial_contact_s=span.times_s[0],
+            toe_off_s=span.toe_off_s,
+            next_contact_s=span.times_s[1],
+            from_standing=span.from_standing,
+            step_points=round(
+                STRIDE_POINTS * (span.contacts[1] - span.contacts[0]) / (span.contacts[2] - span.contacts[0])
+            ),
+            waves=waves[i].T,
+            ranges=tuple(ranges[i]),
+            means=tuple(means[i]),
+        )
+        for i, span in enumerate(spans)
+    ]
+
+
+_UNKNOWN_AXES = np.full((3, 3), np.nan)
 
 
 # ------------------------------------------------------------------ the recent past
