@@ -179,6 +179,13 @@ class SensorChain:
             packets.first[rows].tolist(),
             [t_host_s[i] for i in positions],
         )
+        if end - start == 1 and len(packets.samples) == 1 and stamps.verdict[0] == KEPT:
+            # one packet, as nearly always in a live run
+            t_s = stamps.t_s[0] + np.arange(len(packets.acc_mps2)) * stamps.period_s[0]
+            self._samples += len(t_s)
+            said: list[CoreInput] = [gap for _, gap in stamps.gaps]
+            clipped_one = bool(packets.clipped[0])
+            return [*said, Samples(t_s, packets.acc_mps2, packets.gyr_radps, self._rate_hz, clipped_one)]
         first = int(packets.samples[:start].sum())
         total = int(counts.sum())
         acc_mps2 = packets.acc_mps2[first : first + total]

@@ -134,6 +134,8 @@ class RimuDecoder:
 
     def decode(self, notifications: Sequence[bytes]) -> Packets:
         """Decode notifications in the order they came; never raises for what is in them."""
+        if len(notifications) == 1 and _is_data(notifications[0]):
+            return self._decode_one(notifications[0])
         lengths = np.fromiter(map(len, notifications), np.int64, len(notifications))
         kinds = np.fromiter((data[0] if data else -1 for data in notifications), np.int64, len(notifications))
         good = (kinds == DATA_TYPE) & (lengths > HEADER_BYTES) & ((lengths - HEADER_BYTES) % SAMPLE_BYTES == 0)
@@ -184,6 +186,35 @@ class RimuDecoder:
             bad=tuple(bad),
             rates=tuple(rates),
         )
+
+    def _decode_one(self, data: bytes) -> Packets:
+        """Decode a live run's usual portion, one good packet, with as few steps as there are facts in it."""
+        _, flags, index, device_us = _HEADER.unpack_from(data)
+        raw = np.frombuffer(data, "<i2", offset=HEADER_BYTES)
+        wide = raw.astype(np.float64).reshape(-1, 6)
+        clipped = flags & (ACC_CLIP | GYR_CLIP) != 0 or raw.max() >= RAW_LIMIT or raw.min() <= -RAW_LIMIT
+        return Packets(
+            position=_FIRST,
+            stream=np.array((flags >> 4,)),
+            index=np.array((index,)),
+            device_us=np.array((device_us,)),
+            samples=np.array((len(wide),)),
+            overrun=_YES if flags & OVERRUN else _NO,
+            first=_YES if flags & FIRST_PACKET else _NO,
+            clipped=_YES if clipped else _NO,
+            acc_mps2=wide[:, 0:3] * self._info.acc_scale_mps2,
+            gyr_radps=wide[:, 3:6] * self._info.gyr_scale_radps,
+            bad=(),
+        )
+
+
+_HEADER = struct.Struct("<BBHI")
+_FIRST = np.array((0,))
+_NO, _YES = np.array((False,)), np.array((True,))
+
+
+def _is_data(data: bytes) -> bool:
+    return len(data) > HEADER_BYTES and data[0] == DATA_TYPE and (len(data) - HEADER_BYTES) % SAMPLE_BYTES == 0
 
 
 def _unpack(notifications: Sequence[bytes], lengths: Integers) -> tuple[NDArray[np.void], NDArray[np.int16], Integers]:
@@ -252,7 +283,7 @@ def quantise(values: Array, scale: float) -> tuple[NDArray[np.int16], bool]:
 
 def encode_packet(raw: NDArray[np.int16], *, index: int, device_us: int, flags: int = 0, stream: int = 0) -> bytes:
     """Return one data notification; ``raw`` (n, 6) counts, ``index`` and ``device_us`` wrap as on the device."""
-    head = struct.pack("<BBHI", DATA_TYPE, flags | (stream & 0x0F) << 4, index % INDEX_WRAP, device_us % DEVICE_WRAP_US)
+    head = _HEADER.pack(DATA_TYPE, flags | (stream & 0x0F) << 4, index % INDEX_WRAP, device_us % DEVICE_WRAP_US)
     return head + raw.astype("<i2").tobytes()
 
 
