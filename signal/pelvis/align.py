@@ -7,6 +7,7 @@ linear-phase low-pass first above it. A sample that lies on the grid is taken as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -100,8 +101,10 @@ class Aligner:
             self._last_s = self.origin_s - period_s
             if samples.rate_hz > 1.1 * GRID_RATE_HZ:
                 self._smoother = SymmetricSmoother(2 * round(samples.rate_hz / GRID_RATE_HZ) + 1)
-        steps_s = np.diff(times, prepend=self._last_s) - 1.5 * period_s
-        holes = np.flatnonzero(steps_s > HARMLESS_GAP_S)
+        before_s = np.empty(len(times))
+        before_s[0], before_s[1:] = self._last_s, times[:-1]
+        steps_s = times - before_s - 1.5 * period_s
+        holes = (steps_s > HARMLESS_GAP_S).nonzero()[0]
         self._last_s = float(times[-1])
         start = 0
         for hole in (*holes.tolist(), len(times)):
@@ -120,38 +123,41 @@ class Aligner:
             times, rows[:, _CAME_S] = rows[:, _CAME_S].copy(), times
         t = np.concatenate((self._times, times))
         x = np.concatenate((self._rows, rows))
-        grid, left, on_left, on_right = self._ready(t)
+        grid, left, on_sample = self._ready(t)
         if len(grid):
-            need = np.where(on_left, left, left + 1)
-            out = x.take(need, axis=0)
-            lost = np.zeros(len(grid), dtype=np.bool_)
-            between = np.flatnonzero(~(on_left | on_right))
-            if len(between):
-                out[between] = _hermite(t, x, grid[between], left[between], period_s)
-                lost[between] = t[left[between] + 1] - t[left[between]] > 1.5 * period_s
-                need[between] += 1
+            between = (~on_sample).nonzero()[0]
+            lost: Array | None = None
+            if len(between) == len(grid):
+                out, lost = _between(t, x, grid, left, period_s)
+                need = left + 2
+            else:
+                out, need = x.take(left, axis=0), left
+                if len(between):
+                    lost = np.zeros(len(grid))
+                    out[between], lost[between] = _between(t, x, grid[between], left[between], period_s)
+                    need[between] += 2
             first = self._next
             self._next += len(grid)
             motion = np.ascontiguousarray(out[:, :6])
             self._remember(motion)
             # a row that lies on a sample still waits for the rows before it
-            known_s = np.maximum.accumulate(x[need, _CAME_S])
-            yield Aligned(first, motion, known_s, filled=lost.astype(np.float64), clipped=x[need, _CLIPPED])
+            known_s = np.maximum.accumulate(x[:, _CAME_S].take(need))
+            filled = np.zeros(len(grid)) if lost is None else lost
+            yield Aligned(first, motion, known_s, filled=filled, clipped=x[:, _CLIPPED].take(need))
         self._times = t[-4:].copy()
         self._rows = x[-4:].copy()
 
-    def _ready(self, t: Array) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return the grid times that can be made now, their left neighbours, and which lie on a sample."""
-        last_index = int(np.floor((t[-1] + ON_GRID_S - self.origin_s) / GRID_PERIOD_S))
+    def _ready(self, t: Array) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_]]:
+        """Return the grid times that can be made now, the samples at or before them, and which lie on their sample."""
+        last_index = math.floor((t[-1] + ON_GRID_S - self.origin_s) / GRID_PERIOD_S)
         grid: Array = self.origin_s + np.arange(self._next, last_index + 1, dtype=np.float64) * GRID_PERIOD_S
-        left = np.searchsorted(t, grid, side="right") - 1
-        left = np.maximum(left, 0)
-        right = np.minimum(left + 1, len(t) - 1)
-        on_left = np.abs(grid - t[left]) <= ON_GRID_S
-        on_right = (np.abs(t[right] - grid) <= ON_GRID_S) & ~on_left
-        ready = on_left | on_right | (left + 2 < len(t))
-        n = len(grid) if ready.all() else int(np.argmin(ready))
-        return grid[:n], left[:n], on_left[:n], on_right[:n]
+        left = t.searchsorted(grid + ON_GRID_S, side="right")
+        left -= 1
+        np.maximum(left, 0, out=left)
+        on_sample = grid - t.take(left) <= ON_GRID_S
+        ready = on_sample | (left < len(t) - 2)
+        n = len(grid) if ready.all() else int(ready.argmin())
+        return grid[:n], left[:n], on_sample[:n]
 
     def _cross(self, resume_s: float, row: Array) -> Iterator[Aligned | Hole]:
         """Fill the grid up to the sample after the hole, or say that it cannot be filled."""
@@ -191,31 +197,43 @@ class Aligner:
         self._past = np.concatenate((self._past, rows))[-301:]
 
 
-def _hermite(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: float) -> Array:
+def _between(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: float) -> tuple[Array, Array]:
     """Interpolate rows x (n, channels) at times ``grid`` by cubics through the samples, tangents from their neighbours.
 
-    A neighbour beyond a hole gives no tangent: there the slope of the interval itself is used.
+    A neighbour beyond a hole gives no tangent: there the slope of the interval itself is used. Returns the rows, and
+    1 where the interval itself is a hole, else 0.
     """
-    last = len(t) - 1
-    i0 = np.maximum(left - 1, 0)
-    i1 = left
-    i2 = np.minimum(left + 1, last)
-    i3 = np.minimum(left + 2, last)
-    width = t[i2] - t[i1]
-    width[width <= 0.0] = 1.0
-    near = 1.5 * period_s
-    before = (t[i1] - t[i0] <= near) & (i0 != i1)
-    after = (t[i3] - t[i2] <= near) & (i3 != i2)
-    s = (grid - t[i1]) / width
+    width_s = t[1:] - t[:-1]
+    near = width_s <= 1.5 * period_s
+    width = width_s.take(left)
+    s = (grid - t.take(left)) / width
     # Hermite's basis; each tangent is a difference of two samples, so that four weights are all there is
     rise = (3.0 - 2.0 * s) * s * s
     first = ((s - 2.0) * s + 1.0) * s * width
     second = (s - 1.0) * s * s * width
-    first /= np.where(before, t[i2] - t[i0], width)
-    second /= np.where(after, t[i3] - t[i1], width)
-    out: Array = x.take(i1, axis=0)
-    out *= (1.0 - rise - second - np.where(before, 0.0, first))[:, np.newaxis]
-    out += x.take(i2, axis=0) * (rise + first + np.where(after, 0.0, second))[:, np.newaxis]
-    out -= x.take(i0, axis=0) * np.where(before, first, 0.0)[:, np.newaxis]
-    out += x.take(i3, axis=0) * np.where(after, second, 0.0)[:, np.newaxis]
-    return out
+    i0 = left - 1
+    weights = np.empty((4, len(grid), 1))
+    if near.all() and left[0] > 0:
+        lost = np.zeros(len(grid))
+        first /= width_s.take(i0) + width
+        second /= width + width_s.take(left + 1)
+        weights[0, :, 0] = -first
+        weights[1, :, 0] = 1.0 - rise - second
+        weights[2, :, 0] = rise + first
+        weights[3, :, 0] = second
+    else:
+        np.maximum(i0, 0, out=i0)
+        before, after = near.take(i0) & (left > 0), near.take(left + 1)
+        lost = (~near.take(left)).astype(np.float64)
+        first /= np.where(before, width_s.take(i0) + width, width)
+        second /= np.where(after, width + width_s.take(left + 1), width)
+        weights[0, :, 0] = np.where(before, -first, 0.0)
+        weights[1, :, 0] = 1.0 - rise - second - np.where(before, 0.0, first)
+        weights[2, :, 0] = rise + first + np.where(after, 0.0, second)
+        weights[3, :, 0] = np.where(after, second, 0.0)
+    out: Array = x.take(left, axis=0)
+    out *= weights[1]
+    out += x.take(i0, axis=0) * weights[0]
+    out += x.take(left + 1, axis=0) * weights[2]
+    out += x.take(left + 2, axis=0) * weights[3]
+    return out, lost

@@ -61,7 +61,7 @@ class AnchorFinder:
             + ((a >= UNLOADED_G) & (b < UNLOADED_G)) * 8
         )
         found: list[tuple[int, Anchor]] = []
-        for i in np.flatnonzero(kinds).tolist():
+        for i in kinds.nonzero()[0].tolist():
             kind = int(kinds[i])
             low, high = float(a[i]), float(b[i])
             index = first_index + i
