@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 import numpy as np
 
@@ -124,12 +124,17 @@ Told: TypeAlias = CoreOutput | WholeStride
 
 
 def measure_strides(past: Past, told: Iterable[Told]) -> Iterator[CoreOutput]:
-    """Yield what was told with its strides measured, all of a block at once."""
-    items = list(told)
-    whole = [item for item in items if isinstance(item, WholeStride)]
-    if not whole:
-        yield from cast("list[CoreOutput]", items)
+    """Yield what was told with its strides measured, all of a block at once; what comes before them does not wait."""
+    coming = iter(told)
+    items: list[Told] = []
+    for item in coming:
+        if isinstance(item, WholeStride):
+            items = [item, *coming]
+            break
+        yield item
+    if not items:
         return
+    whole = [item for item in items if isinstance(item, WholeStride)]
     start = int(min(item.span.contacts[0] for item in whole))
     stop = int(max(item.span.contacts[2] for item in whole)) + 2
     views = iter(view_strides(past.rows.view(start, stop), start, [item.span for item in whole]))
