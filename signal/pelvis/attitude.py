@@ -97,23 +97,35 @@ class AttitudeTracker:
         self._filter.setTauAcc(TAU_START_S)
 
 
+# which products of the quaternion's components (w, x, y, z) make up the rotation matrix, row by row:
+# twice the sum or difference of two products, one minus that on the diagonal
+_FIRST = np.array([2, 1, 1, 1, 1, 2, 1, 2, 1])
+_FIRST_WITH = np.array([2, 2, 3, 2, 1, 3, 3, 3, 1])
+_SECOND = np.array([3, 0, 0, 0, 3, 0, 0, 0, 2])
+_SECOND_WITH = np.array([3, 3, 2, 3, 3, 1, 2, 1, 2])
+_SIGN = np.array([-2.0, 2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, -2.0])
+_SECOND_SIGN = np.array([-2.0, -2.0, 2.0, 2.0, -2.0, -2.0, -2.0, 2.0, -2.0])
+_ONE = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+
+
 def _earth_rows(quaternion: Array, acc_mps2: Array, rate_radps: Array) -> Array:
-    # written out elementwise: a matrix product's rounding may depend on the length of the block
-    w, x, y, z = quaternion.T
-    rows = np.empty((len(quaternion), ROW_CHANNELS))
-    r = rows.T
-    r[0] = 1.0 - 2.0 * (y * y + z * z)
-    r[1] = 2.0 * (x * y - w * z)
-    r[2] = 2.0 * (x * z + w * y)
-    r[3] = 2.0 * (x * y + w * z)
-    r[4] = 1.0 - 2.0 * (x * x + z * z)
-    r[5] = 2.0 * (y * z - w * x)
-    r[6] = 2.0 * (x * z - w * y)
-    r[7] = 2.0 * (y * z + w * x)
-    r[8] = 1.0 - 2.0 * (x * x + y * y)
-    a = (acc_mps2 * (1.0 / STANDARD_GRAVITY_MPS2)).T
-    g = rate_radps.T
-    for i in range(3):
-        r[9 + i] = r[3 * i] * a[0] + r[3 * i + 1] * a[1] + r[3 * i + 2] * a[2]
-        r[12 + i] = r[3 * i] * g[0] + r[3 * i + 1] * g[1] + r[3 * i + 2] * g[2]
+    # sums of two and three terms, written out: a matrix product's rounding may depend on the length of the block
+    n = len(quaternion)
+    columns = quaternion.T
+    twice = columns[_FIRST] * columns[_FIRST_WITH]
+    twice *= _SIGN[:, np.newaxis]
+    other = columns[_SECOND] * columns[_SECOND_WITH]
+    other *= _SECOND_SIGN[:, np.newaxis]
+    twice += other
+    twice += _ONE[:, np.newaxis]
+    rows = np.empty((n, ROW_CHANNELS))
+    rows[:, ROTATION] = twice.T
+    felt = np.empty((2, 1, 3, n))
+    np.multiply(acc_mps2.T, 1.0 / STANDARD_GRAVITY_MPS2, out=felt[0, 0])
+    felt[1, 0] = rate_radps.T
+    # rotation (earth component, sensor component) times what was felt, for force and rate at once
+    parts = twice.reshape(3, 3, n) * felt
+    turned = parts[:, :, 0] + parts[:, :, 1]
+    turned += parts[:, :, 2]
+    rows[:, FORCE.start : RATE.stop] = turned.reshape(6, n).T
     return rows

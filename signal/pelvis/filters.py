@@ -28,7 +28,7 @@ class SymmetricSmoother:
     """
 
     def __init__(self, taps: int) -> None:
-        self._half = interior_hann(taps)[: taps // 2 + 1]
+        self._weights = interior_hann(taps)
         self._taps = taps
         self.delay_samples = taps // 2
         self._past: Array | None = None
@@ -39,15 +39,12 @@ class SymmetricSmoother:
             self._past = np.repeat(block[:1], self._taps - 1, axis=0)
         window = np.concatenate((self._past, block))
         n = len(block)
-        middle = self._taps // 2
-        out: Array = window[middle : middle + n] * self._half[middle]
-        pair = np.empty_like(out)
-        for i in range(middle):
-            np.add(window[i : i + n], window[self._taps - 1 - i : self._taps - 1 - i + n], out=pair)
-            pair *= self._half[i]
-            out += pair
         self._past = window[n:].copy()
-        return out
+        # every window of the past by itself: each sum is made the same way whatever the length of the block
+        step, channel = window.strides
+        windows = np.ndarray((n, window.shape[1], self._taps), np.float64, window, 0, (step, channel, step))
+        smoothed: Array = np.einsum("nct,t->nc", windows, self._weights)
+        return smoothed
 
     def reset(self) -> None:
         """Forget the past; the next sample is held backwards again."""

@@ -59,17 +59,18 @@ class StillFinder:
         self._rest = rows[cut:].copy()
         if not whole:
             return
-        windows = rows[:cut].reshape(whole, STILL_WINDOW_SAMPLES, 6)
-        low, high = windows.min(axis=1), windows.max(axis=1)
+        # channel by channel, each window in one piece
+        windows = np.ascontiguousarray(rows[:cut].T).reshape(6, whole, STILL_WINDOW_SAMPLES)
+        low, high = np.minimum.reduce(windows, axis=2), np.maximum.reduce(windows, axis=2)
         # peak to peak of a quarter second is about four standard deviations
-        spread = (high - low).max(axis=1, where=np.array([True] * 3 + [False] * 3), initial=0.0)
-        turn = np.maximum(-low, high)[:, 3:].max(axis=1)
-        force = windows[:, :, :3].mean(axis=1) * (1.0 / STANDARD_GRAVITY_MPS2)
+        spread = np.maximum.reduce(high[:3] - low[:3])
+        turn = np.maximum.reduce(np.maximum(-low[3:], high[3:]))
+        force = (np.add.reduce(windows[:3], axis=2) * (1.0 / STILL_WINDOW_SAMPLES / STANDARD_GRAVITY_MPS2)).T
         size = np.sqrt(force[:, 0] ** 2 + force[:, 1] ** 2 + force[:, 2] ** 2)
         still = (spread < 4.0 * STILL_ACC_G * STANDARD_GRAVITY_MPS2) & (turn < 4.0 * STILL_RATE_RADPS)
         still &= (size > STILL_FORCE_G[0]) & (size < STILL_FORCE_G[1])
-        for k in range(whole):
-            if not still[k]:
+        for k, is_still in enumerate(still.tolist()):
+            if not is_still:
                 self._count = 0
                 self._sum = np.zeros(3)
                 continue
