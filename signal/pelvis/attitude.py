@@ -111,10 +111,12 @@ _ONE = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
 def _earth_rows(quaternion: Array, acc_mps2: Array, rate_radps: Array) -> Array:
     # sums of two and three terms, written out: a matrix product's rounding may depend on the length of the block
     n = len(quaternion)
-    columns = quaternion.T
-    twice = columns[_FIRST] * columns[_FIRST_WITH]
+    columns = np.ascontiguousarray(quaternion.T)
+    twice = columns.take(_FIRST, axis=0)
+    twice *= columns.take(_FIRST_WITH, axis=0)
     twice *= _SIGN[:, np.newaxis]
-    other = columns[_SECOND] * columns[_SECOND_WITH]
+    other = columns.take(_SECOND, axis=0)
+    other *= columns.take(_SECOND_WITH, axis=0)
     other *= _SECOND_SIGN[:, np.newaxis]
     twice += other
     twice += _ONE[:, np.newaxis]
