@@ -14,7 +14,7 @@ import numpy as np
 from pelvis.clock import DOUBLED, KEPT, ClockSettings, SensorClock, Stamps
 from pelvis.data import Array, CoreInput, Gap, HeartRate, Samples
 from sensor_host.boards import BOARDS, TIMED
-from sensor_host.boards.board import Board, HeartRateCodec, Motion, Packets
+from sensor_host.boards.board import Board, HeartRateCodec, Motion, Packet, Packets
 from sensor_host.errors import ConfigError, DecodeError
 from sensor_host.ports import LinkHealth, LinkState, Notification, SensorInfo, TimedBlock
 
@@ -66,6 +66,10 @@ class SensorChain:
         """Do as `feed` with the notifications' bytes and receipt times."""
         self._notifications += len(data)
         if self._decoder is not None and self._motion is not None:
+            # one packet, as nearly always in a live run
+            packet = self._decoder.decode_one(data[0]) if len(data) == 1 else None
+            if packet is not None:
+                return self._stamp_one(packet, t_host_s[0])
             packets = self._decoder.decode(data)
             for _, error in packets.bad:
                 self._note_bad(error)
@@ -164,6 +168,24 @@ class SensorChain:
             start = row
         return said + self._stamp_rows(packets, t_host_s, start, len(packets.position))
 
+    def _stamp_one(self, packet: Packet, t_host_s: float) -> list[CoreInput]:
+        verdict, at_s, period_s, gap = self._clock.place(
+            packet.stream,
+            packet.index,
+            packet.device_us,
+            packet.samples,
+            packet.overrun,
+            packet.first,
+            t_host_s,
+        )
+        if verdict != KEPT:
+            self._refuse(verdict)
+            return []
+        t_s: Array = at_s + np.arange(packet.samples, dtype=np.float64) * period_s
+        self._samples += packet.samples
+        samples = Samples(t_s, packet.acc_mps2, packet.gyr_radps, self._rate_hz, packet.clipped)
+        return [samples] if gap is None else [gap, samples]
+
     def _stamp_rows(self, packets: Packets, t_host_s: Sequence[float], start: int, end: int) -> list[CoreInput]:
         if start == end:
             return []
@@ -179,13 +201,6 @@ class SensorChain:
             packets.first[rows].tolist(),
             [t_host_s[i] for i in positions],
         )
-        if end - start == 1 and len(packets.samples) == 1 and stamps.verdict[0] == KEPT:
-            # one packet, as nearly always in a live run
-            t_s = stamps.t_s[0] + np.arange(len(packets.acc_mps2)) * stamps.period_s[0]
-            self._samples += len(t_s)
-            said: list[CoreInput] = [gap for _, gap in stamps.gaps]
-            clipped_one = bool(packets.clipped[0])
-            return [*said, Samples(t_s, packets.acc_mps2, packets.gyr_radps, self._rate_hz, clipped_one)]
         first = int(packets.samples[:start].sum())
         total = int(counts.sum())
         acc_mps2 = packets.acc_mps2[first : first + total]
@@ -226,9 +241,13 @@ class SensorChain:
         return said
 
     def _count_refused(self, stamps: Stamps) -> None:
-        doubled = int((stamps.verdict == DOUBLED).sum())
-        self._doubled += doubled
-        for _ in range(int((stamps.verdict != KEPT).sum()) - doubled):
+        for verdict in stamps.verdict[stamps.verdict != KEPT].tolist():
+            self._refuse(verdict)
+
+    def _refuse(self, verdict: int) -> None:
+        if verdict == DOUBLED:
+            self._doubled += 1
+        else:
             self._note_bad(DecodeError("a packet came after later ones", kind="late"))
 
     def _read_heart_rate(

@@ -39,8 +39,27 @@ class Packets:
     rates: tuple[tuple[int, float], ...] = ()
 
 
+@dataclass(slots=True, eq=False)
+class Packet:
+    """What one good packet held: a row of `Packets`, and its samples."""
+
+    stream: int
+    index: int
+    device_us: int
+    samples: int
+    overrun: bool
+    first: bool
+    clipped: bool
+    acc_mps2: Array
+    gyr_radps: Array
+
+
 class MotionDecoder(Protocol):
     """Turns notifications into packets; remembers what the device said of itself (its scales, its rate)."""
+
+    def decode_one(self, data: bytes) -> Packet | None:
+        """Decode a live run's usual portion as `decode` does, or return None where it is no good packet."""
+        ...
 
     def decode(self, notifications: Sequence[bytes]) -> Packets:
         """Decode a run of notifications; never raises for what is in them."""

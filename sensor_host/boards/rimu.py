@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array
-from sensor_host.boards.board import Board, EncodedPacket, Gatt, Motion, Packets
+from sensor_host.boards.board import Board, EncodedPacket, Gatt, Motion, Packet, Packets
 from sensor_host.errors import DecodeError
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -132,10 +132,27 @@ class RimuDecoder:
     def info(self) -> Info:
         return self._info
 
+    def decode_one(self, data: bytes) -> Packet | None:
+        """Decode one data packet as `decode` does, in as few steps as there are facts in it; None for anything else."""
+        if len(data) <= HEADER_BYTES or data[0] != DATA_TYPE or (len(data) - HEADER_BYTES) % SAMPLE_BYTES:
+            return None
+        _, flags, index, device_us = _HEADER.unpack_from(data)
+        raw = np.frombuffer(data, "<i2", offset=HEADER_BYTES)
+        wide = raw.astype(np.float64).reshape(-1, 6)
+        return Packet(
+            stream=flags >> 4,
+            index=index,
+            device_us=device_us,
+            samples=len(wide),
+            overrun=flags & OVERRUN != 0,
+            first=flags & FIRST_PACKET != 0,
+            clipped=bool(flags & (ACC_CLIP | GYR_CLIP) or raw.max() >= RAW_LIMIT or raw.min() <= -RAW_LIMIT),
+            acc_mps2=wide[:, 0:3] * self._info.acc_scale_mps2,
+            gyr_radps=wide[:, 3:6] * self._info.gyr_scale_radps,
+        )
+
     def decode(self, notifications: Sequence[bytes]) -> Packets:
         """Decode notifications in the order they came; never raises for what is in them."""
-        if len(notifications) == 1 and _is_data(notifications[0]):
-            return self._decode_one(notifications[0])
         lengths = np.fromiter(map(len, notifications), np.int64, len(notifications))
         kinds = np.fromiter((data[0] if data else -1 for data in notifications), np.int64, len(notifications))
         good = (kinds == DATA_TYPE) & (lengths > HEADER_BYTES) & ((lengths - HEADER_BYTES) % SAMPLE_BYTES == 0)
@@ -187,34 +204,8 @@ class RimuDecoder:
             rates=tuple(rates),
         )
 
-    def _decode_one(self, data: bytes) -> Packets:
-        """Decode a live run's usual portion, one good packet, with as few steps as there are facts in it."""
-        _, flags, index, device_us = _HEADER.unpack_from(data)
-        raw = np.frombuffer(data, "<i2", offset=HEADER_BYTES)
-        wide = raw.astype(np.float64).reshape(-1, 6)
-        clipped = flags & (ACC_CLIP | GYR_CLIP) != 0 or raw.max() >= RAW_LIMIT or raw.min() <= -RAW_LIMIT
-        return Packets(
-            position=_FIRST,
-            stream=np.array((flags >> 4,)),
-            index=np.array((index,)),
-            device_us=np.array((device_us,)),
-            samples=np.array((len(wide),)),
-            overrun=_YES if flags & OVERRUN else _NO,
-            first=_YES if flags & FIRST_PACKET else _NO,
-            clipped=_YES if clipped else _NO,
-            acc_mps2=wide[:, 0:3] * self._info.acc_scale_mps2,
-            gyr_radps=wide[:, 3:6] * self._info.gyr_scale_radps,
-            bad=(),
-        )
-
 
 _HEADER = struct.Struct("<BBHI")
-_FIRST = np.array((0,))
-_NO, _YES = np.array((False,)), np.array((True,))
-
-
-def _is_data(data: bytes) -> bool:
-    return len(data) > HEADER_BYTES and data[0] == DATA_TYPE and (len(data) - HEADER_BYTES) % SAMPLE_BYTES == 0
 
 
 def _unpack(notifications: Sequence[bytes], lengths: Integers) -> tuple[NDArray[np.void], NDArray[np.int16], Integers]:

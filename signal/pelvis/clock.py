@@ -288,18 +288,30 @@ class SensorClock:
         gaps: list[tuple[int, Gap]] = []
         rows = zip(stream, index, device_us, samples, overrun, first, t_host_s, strict=True)
         for position, row in enumerate(rows):
-            end_s = self._end_s
-            reason = self._place(*row)
-            if reason in _REFUSED:
-                verdict[position] = _REFUSED[reason]
-                t_s.append(math.nan)
-                period_s.append(math.nan)
-                continue
-            t_s.append(self._t_s)
-            period_s.append(self._period_s)
-            if reason:
-                gaps.append((position, Gap(end_s, self._t_s - end_s, reason)))
+            verdict[position], at_s, spacing_s, gap = self.place(*row)
+            t_s.append(at_s)
+            period_s.append(spacing_s)
+            if gap is not None:
+                gaps.append((position, gap))
         return Stamps(verdict, np.array(t_s), np.array(period_s), tuple(gaps))
+
+    def place(
+        self,
+        stream: int,
+        index: int,
+        device_us: int,
+        samples: int,
+        overrun: bool,  # noqa: FBT001
+        first: bool,  # noqa: FBT001
+        t_host_s: float,
+    ) -> tuple[int, float, float, Gap | None]:
+        """Place one packet as `stamp` does; return verdict, time of its first sample, spacing and the gap before it."""
+        end_s = self._end_s
+        reason = self._place(stream, index, device_us, samples, overrun, first, t_host_s)
+        if reason in _REFUSED:
+            return _REFUSED[reason], math.nan, math.nan, None
+        gap = Gap(end_s, self._t_s - end_s, reason) if reason else None
+        return KEPT, self._t_s, self._period_s, gap
 
     # ---------------------------------------------------------------- one packet
 
