@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
@@ -178,10 +178,3 @@ class Sink(Protocol):
     async def run(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class SinkReport:
-    """What a sink has to tell at the end (a path, an address, counts)."""
-
-    lines: list[str] = field(default_factory=list[str])

@@ -57,7 +57,6 @@ CHANNELS: dict[str, MessageType] = {
 
 # encapsulation header, t_host_s, length: what stands before the bytes of a notification
 _NOTIFICATION_HEAD = struct.Struct("<4sdI")
-NOTIFICATION_HEAD_BYTES: Final = _NOTIFICATION_HEAD.size
 
 
 def encode_notification(t_host_s: float, data: bytes) -> bytes:

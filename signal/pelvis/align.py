@@ -163,26 +163,13 @@ class Aligner:
         """Fill the grid up to the sample after the hole, or say that it cannot be filled."""
         resume = int(np.ceil((resume_s - ON_GRID_S - self.origin_s) / GRID_PERIOD_S))
         missing = resume - self._next
-        stride = self.stride_samples
-        if 0 < missing <= stride and len(self._past) >= stride:
-            back = self._past[len(self._past) - stride :]
-            fill = back[np.arange(missing) % stride]
-            # join both ends: the step from the last sample to the fill, and from the fill to the next
-            at_start = self._past[-1] - self._past[-stride - 1] if len(self._past) > stride else 0.0
-            at_end = row - back[missing % stride]
-            part = ((np.arange(missing) + 1.0) / (missing + 1.0))[:, np.newaxis]
-            fill = fill + (1.0 - part) * at_start + part * at_end
+        made_up = self._made_up(missing, row) if missing > 0 else None
+        if made_up is not None:
             first = self._next
             self._next = resume
-            self._remember(fill)
-            yield Aligned(first, fill, np.full(missing, resume_s), filled=np.ones(missing), clipped=np.zeros(missing))
-        elif 0 < missing <= BRIDGED_SAMPLES and len(self._past):
-            part = ((np.arange(missing) + 1.0) / (missing + 1.0))[:, np.newaxis]
-            line = (1.0 - part) * self._past[-1] + part * row
-            first = self._next
-            self._next = resume
-            self._remember(line)
-            yield Aligned(first, line, np.full(missing, resume_s), filled=np.ones(missing), clipped=np.zeros(missing))
+            self._remember(made_up)
+            known_s = np.full(missing, resume_s)
+            yield Aligned(first, made_up, known_s, filled=np.ones(missing), clipped=np.zeros(missing))
         elif missing > 0:
             self._next = resume
             self._past = self._past[:0]
@@ -191,6 +178,22 @@ class Aligner:
         self._rows = self._rows[:0]
         if self._smoother is not None:
             self._smoother.reset()
+
+    def _made_up(self, missing: int, row: Array) -> Array | None:
+        """Return rows over a hole of ``missing`` rows before ``row``: the stride before, else a line, else None."""
+        past, stride = self._past, self.stride_samples
+        part: Array = ((np.arange(missing, dtype=np.float64) + 1.0) / (missing + 1.0))[:, np.newaxis]
+        if missing <= stride <= len(past):
+            back = past[len(past) - stride :]
+            # join both ends: the step from the last sample to the fill, and from the fill to the next
+            at_start = past[-1] - past[-stride - 1] if len(past) > stride else 0.0
+            at_end = row - back[missing % stride]
+            filled: Array = back[np.arange(missing) % stride] + (1.0 - part) * at_start + part * at_end
+            return filled
+        if missing <= BRIDGED_SAMPLES and len(past):
+            line: Array = (1.0 - part) * past[-1] + part * row
+            return line
+        return None
 
     def _remember(self, rows: Array) -> None:
         # 301 rows: one stride at 80 steps a minute, and the row before it

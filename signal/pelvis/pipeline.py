@@ -183,8 +183,6 @@ class Pipeline:
         if self._steps.gate.open:
             return
         stop = row - LEVEL_TAPS // 2 + 1
-        if stop - WATCH_SAMPLES < self._past.level.start:
-            return
         state = classify_rest(self._past.level.view(stop - WATCH_SAMPLES, stop)[:, 0])
         if state is not self._activity:
             known_s = self._past.known_s(row)

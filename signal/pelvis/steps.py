@@ -140,16 +140,16 @@ def measure_strides(past: Past, told: Iterable[Told]) -> Iterator[CoreOutput]:
     views = iter(view_strides(past.rows.view(start, stop), start, [item.span for item in whole]))
     for item in items:
         if isinstance(item, WholeStride):
-            yield Stride(
-                item.step_index,
-                item.step_index // 2,
-                item.span.times_s[0],
-                item.side,
-                measure_stride(next(views)),
-                item.completed_at_s,
-            )
+            metrics = measure_stride(next(views))
+            yield _stride(item.step_index, item.span.times_s[0], item.side, metrics, item.completed_at_s)
         else:
             yield item
+
+
+def _stride(
+    step_index: int, initial_contact_s: float, side: Side, metrics: dict[str, float], completed_at_s: float
+) -> Stride:
+    return Stride(step_index, step_index // 2, initial_contact_s, side, metrics, completed_at_s)
 
 
 class StepTracker:
@@ -483,16 +483,6 @@ class StepTracker:
         )
         return WholeStride(first.step_index, first.side, span, self._past.known_s(row))
 
-    def _stride(self, made: _Made, metrics: dict[str, float], known_s: float) -> Stride:
-        return Stride(
-            made.step_index,
-            made.step_index // 2,
-            made.initial_contact_s,
-            made.side,
-            metrics,
-            known_s,
-        )
-
     def _close_strides(self, known_s: float) -> Iterator[CoreOutput]:
         """Say step and flight time where only the next contact is known."""
         while len(self._made) > 1:
@@ -500,7 +490,7 @@ class StepTracker:
             known = dict.fromkeys((m.name for m in STRIDE_METRICS), math.nan)
             known["step_time_s"] = self._made[0].initial_contact_s - made.initial_contact_s
             known["flight_time_s"] = self._made[0].initial_contact_s - made.toe_off_s
-            yield self._stride(made, known, known_s)
+            yield _stride(made.step_index, made.initial_contact_s, made.side, known, known_s)
         self._made.clear()
 
     def _stop(self, known_s: float) -> Iterator[CoreOutput]:
