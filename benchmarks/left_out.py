@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from accuracy import table
-from force_plates import SETTLE_S, TAIL_S, Device, contacts_of, fukuchi, match, said_of
+from force_plates import SETTLE_S, TAIL_S, Device, contacts_of, fukuchi, match
 
-from pelvis import contacts, steps
-from pelvis.data import Array, Step
+from pelvis.coefficients import SHIPPED
+from pelvis.data import Array, Step, StepInputs
+from pelvis.pipeline import Pipeline, Settings
 
 # the shrinkage at which a fit on all runners errs as much as the shipped coefficients
 SHRINKAGE = 0.01
@@ -46,42 +47,21 @@ class Steps:
 
 def take_down(folder: Path, device: Device) -> Steps:
     """Run the core on every run; keep what its event models were given and should have said."""
-    given: list[tuple[tuple[float, ...], float]] = []
-    periods: list[float] = []
-    evaluate, find = contacts._evaluate, contacts.find_events  # noqa: SLF001 - the models' inputs are nobody else's
-
-    def watched(model: contacts.Ridge, features: tuple[float, ...]) -> tuple[float, float]:
-        said = evaluate(model, features)
-        given.append((features, said[0]))
-        return said
-
-    def timed(anchor: contacts.Anchor, period_samples: float, signals: Array, *, with_pitch: bool) -> contacts.Events:
-        periods.append(period_samples)
-        return find(anchor, period_samples, signals, with_pitch=with_pitch)
-
-    contacts._evaluate, steps.find_events = watched, timed  # noqa: SLF001
     rows: list[tuple[object, ...]] = []
-    try:
-        for run in fukuchi(folder, device):
-            given.clear()
-            periods.clear()
-            said = said_of(run.samples)
-            found = [item for item in said if isinstance(item, Step)]
-            last_s = float(run.samples.t_s[-1]) - TAIL_S
-            for i, j in match(run.contact_s, contacts_of(said)):
-                period_s = periods[j] * 0.005
-                errors_s = (
-                    run.contact_s[i] - found[j].initial_contact_s,
-                    run.toe_off_s[i] - found[j].toe_off_s,
-                )
-                scored = run.lead_s + SETTLE_S < run.contact_s[i] <= last_s
-                told = [(*given[2 * j + k], given[2 * j + k][1] + errors_s[k] / period_s) for k in (0, 1)]
-                rows.append((*told[0], *told[1], 1e3 * period_s, run.name.partition("_")[0], run.name, scored))
-    finally:
-        contacts._evaluate, steps.find_events = evaluate, find  # noqa: SLF001
+    for run in fukuchi(folder, device):
+        said = list(Pipeline(Settings(inputs=True)).feed(run.samples))
+        found = [item for item in said if isinstance(item, Step)]
+        inputs = {item.step_index: item for item in said if isinstance(item, StepInputs)}
+        last_s = float(run.samples.t_s[-1]) - TAIL_S
+        for i, j in match(run.contact_s, contacts_of(said)):
+            step, given = found[j], inputs[found[j].step_index]
+            scored = run.lead_s + SETTLE_S < run.contact_s[i] <= last_s
+            times_s = (run.contact_s[i], run.toe_off_s[i], step.initial_contact_s, step.toe_off_s)
+            events = [(t_s - given.origin_s) / given.period_s for t_s in times_s]
+            rows.append((given.features, *events, 1e3 * given.period_s, run.name.partition("_")[0], run.name, scored))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    events = tuple(Seen(columns[3 * k], columns[3 * k + 2], columns[3 * k + 1]) for k in (0, 1))
-    return Steps((events[0], events[1]), *columns[6:])
+    initial_contact = Seen(columns[0][:, : len(SHIPPED.initial_contact.weights)], columns[1], columns[3])
+    return Steps((initial_contact, Seen(columns[0], columns[2], columns[4])), *columns[5:])
 
 
 def fitted(inputs: Array, wanted: Array) -> Callable[[Array], Array]:

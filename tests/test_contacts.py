@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
     LOADED_G,
@@ -27,6 +28,7 @@ from pelvis.contacts import (
     SideVote,
     TouchFinder,
     compare_steps,
+    event_features,
     find_events,
     model_positions,
 )
@@ -226,7 +228,8 @@ def events_of(
     assert len(positions) == MODEL_POINTS
     assert positions[-1] == pytest.approx(anchor.down + MODEL_END_SAMPLES - period / MODEL_POINTS)
     assert positions[0] == pytest.approx(anchor.down + MODEL_END_SAMPLES - period)
-    return find_events(anchor, period, runner(positions, period, contact, start), with_pitch=pitch)
+    features = event_features(anchor, period, runner(positions, period, contact, start))
+    return find_events(features, SHIPPED, with_pitch=pitch)
 
 
 @pytest.mark.parametrize("pitch", [True, False])
@@ -262,7 +265,8 @@ def test_an_unheard_of_waveform_is_strange() -> None:
     positions = np.arange(MODEL_POINTS) * PERIOD / MODEL_POINTS
     odd = runner(positions, PERIOD, 50.0, 0.0)
     odd[:, 0] = 4.0 * (np.mod(positions, PERIOD) < 6.0)
-    assert find_events(Anchor(50.0, 70.0), PERIOD, odd, with_pitch=True).strangeness > 3.0 * usual.strangeness
+    seen = find_events(event_features(Anchor(50.0, 70.0), PERIOD, odd), SHIPPED, with_pitch=True)
+    assert seen.strangeness > 3.0 * usual.strangeness
 
 
 # ---------------------------------------------------------------- side

@@ -16,7 +16,7 @@ from operator import mul
 
 import numpy as np
 
-from pelvis.coefficients import INITIAL_CONTACT, TOE_OFF, TOE_OFF_WITHOUT_GYROSCOPE, Ridge
+from pelvis.coefficients import EventModels, Ridge
 from pelvis.data import Array
 
 # 200 ms: shortest step at 300 steps a minute
@@ -222,6 +222,15 @@ def model_positions(anchor: Anchor, period_samples: float) -> Array:
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """FEATURES of a step, as the event models are given them; the instant and period they refer to, in grid samples."""
+
+    origin: float
+    period: float
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Events:
     """Initial contact and toe-off as fractional grid indices; ``strangeness`` is the mean squared
     deviation of the features from those of the fit, in squared spreads (1 is usual).
@@ -232,10 +241,10 @@ class Events:
     strangeness: float
 
 
-def find_events(anchor: Anchor, period_samples: float, signals: Array, *, with_pitch: bool) -> Events:
-    """Return contact events from a step's signals at `model_positions`.
+def event_features(anchor: Anchor, period_samples: float, signals: Array) -> Features:
+    """Return what the event models see of a step's signals at `model_positions`.
 
-    ``signals`` (32, 3): vertical force in g, fore-aft force in g, pitch rate in rad/s (ignored without a gyroscope).
+    ``signals`` (32, 3): vertical force in g, fore-aft force in g, pitch rate in rad/s (zero without a gyroscope).
     """
     start = float(anchor.down + MODEL_END_SAMPLES - period_samples - anchor.up)
     turn = cmath.exp(-2j * math.pi * start / period_samples)
@@ -249,27 +258,31 @@ def find_events(anchor: Anchor, period_samples: float, signals: Array, *, with_p
     spin2, spin3 = spin * spin, spin * spin * spin
     z2, z3 = complex(real2[0], imag2[0]) * spin2, complex(real3[0], imag3[0]) * spin3
     a1, a2 = complex(real1[1], imag1[1]) * spin, complex(real2[1], imag2[1]) * spin2
-    rate = 100.0 / period_samples
-    head = (size, z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag)
-    ic_phase, ic_odd = _evaluate(INITIAL_CONTACT, (*head, rate))
-    if with_pitch:
-        a3 = complex(real3[1], imag3[1]) * spin3
-        p1, p2 = complex(real1[2], imag1[2]) * spin, complex(real2[2], imag2[2]) * spin2
-        p3 = complex(real3[2], imag3[2]) * spin3
-        to_phase, to_odd = _evaluate(
-            TOE_OFF, (*head, a3.real, a3.imag, p1.real, p1.imag, p2.real, p2.imag, p3.real, p3.imag, rate)
-        )
-    else:
-        to_phase, to_odd = _evaluate(TOE_OFF_WITHOUT_GYROSCOPE, (*head, rate))
-    return Events(origin + period_samples * ic_phase, origin + period_samples * to_phase, 0.5 * (ic_odd + to_odd))
+    a3 = complex(real3[1], imag3[1]) * spin3
+    p1, p2 = complex(real1[2], imag1[2]) * spin, complex(real2[2], imag2[2]) * spin2
+    p3 = complex(real3[2], imag3[2]) * spin3
+    values = (
+        size, z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag, 100.0 / period_samples,
+        a3.real, a3.imag, p1.real, p1.imag, p2.real, p2.imag, p3.real, p3.imag,
+    )  # fmt: skip
+    return Features(origin, period_samples, values)
+
+
+def find_events(features: Features, models: EventModels, *, with_pitch: bool) -> Events:
+    """Return the contact events the models find in a step; without a gyroscope another model finds toe-off."""
+    ic_phase, ic_odd = _evaluate(models.initial_contact, features.values)
+    toe_off = models.toe_off if with_pitch else models.toe_off_without_gyroscope
+    to_phase, to_odd = _evaluate(toe_off, features.values)
+    origin, period = features.origin, features.period
+    return Events(origin + period * ic_phase, origin + period * to_phase, 0.5 * (ic_odd + to_odd))
 
 
 def _evaluate(model: Ridge, features: tuple[float, ...]) -> tuple[float, float]:
     value = model.bias + sum(map(mul, model.weights, features))
     odd = 0.0
-    for x, mean, spread in zip(features, model.mean, model.spread):  # noqa: B905 - hot
+    for x, mean, spread in zip(features, model.mean, model.spread):  # noqa: B905 - hot, and some models see fewer
         odd += ((x - mean) / spread) ** 2
-    return value, odd / len(features)
+    return value, odd / len(model.mean)
 
 
 # ------------------------------------------------------------------ side

@@ -161,6 +161,39 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about the making of one step.
+
+    ``strangeness`` of `pelvis.contacts.Events`; ``run_steps`` since the run began; ``period_ratio`` step time
+    against the usual one; shares of ``filled`` and ``clipped`` samples; ``axis_confidence`` of forward against
+    backward; ``disagrees``: the sensor seems to have turned since its heading was frozen.
+    """
+
+    strangeness: float
+    run_steps: int
+    period_ratio: float
+    filled_ratio: float
+    clipped_ratio: float
+    axis_confidence: float
+    disagrees: bool
+    has_gyroscope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepInputs:
+    """What a step was made of, said after it where `Settings.inputs` asks for it: what models are fitted on.
+
+    An event is ``origin_s`` + ``period_s`` x (bias + weights . ``features``), see `pelvis.coefficients`.
+    """
+
+    step_index: int
+    origin_s: float
+    period_s: float
+    features: tuple[float, ...]
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
 class Stride:
     """What became known about a step when its stride was complete.
 
@@ -242,4 +275,6 @@ ACTIVITY_CODES: tuple[ActivityState, ...] = (
     ActivityState.RUNNING,
 )
 
-CoreOutput: TypeAlias = ProvisionalContact | ContactWithdrawn | Step | Stride | Activity | Notice | Cue | Motion
+CoreOutput: TypeAlias = (
+    ProvisionalContact | ContactWithdrawn | Step | StepInputs | Stride | Activity | Notice | Cue | Motion
+)

@@ -18,7 +18,7 @@ import numpy as np
 from pelvis.activity import WATCH_HOP_SAMPLES, WATCH_SAMPLES, classify_rest
 from pelvis.align import GRID_PERIOD_S, Aligned, Aligner, Hole
 from pelvis.attitude import ROW_CHANNELS, AttitudeTracker
-from pelvis.coefficients import COEFFICIENTS_VERSION
+from pelvis.coefficients import SHIPPED, EventModels
 from pelvis.contacts import Anchor, AnchorFinder, TouchFinder
 from pelvis.cues import DEFAULT_RULES, Coach, CueRule, CueSettings
 from pelvis.data import (
@@ -46,7 +46,7 @@ from pelvis.windows import (
     pelvis_motion,
 )
 
-ALGORITHM_VERSION = f"1.{COEFFICIENTS_VERSION}"
+ALGORITHM_VERSION = f"1.{SHIPPED.version}"
 
 # Motion is said in whole hops of 16 rows: the one look-ahead of everything continuous (80 ms)
 MOTION_HOP_SAMPLES = 16
@@ -56,10 +56,13 @@ MOTION_HOP_SAMPLES = 16
 class Settings:
     """What the core can be told.
 
-    ``motion`` asks for `Motion` blocks as well; ``cues`` for a coach with these settings and ``rules``.
+    ``motion`` asks for `Motion` blocks as well, ``inputs`` for `StepInputs`; ``cues`` for a coach with these settings
+    and ``rules``. ``models`` find the contact events.
     """
 
     motion: bool = False
+    inputs: bool = False
+    models: EventModels = SHIPPED
     cues: CueSettings | None = None
     rules: tuple[CueRule, ...] = DEFAULT_RULES
 
@@ -76,7 +79,7 @@ class Pipeline:
         self._still = StillFinder()
         self._anchors = AnchorFinder()
         self._touches = TouchFinder()
-        self._steps = StepTracker(self._past)
+        self._steps = StepTracker(self._past, settings.models, tells_inputs=settings.inputs)
         self._due: deque[tuple[int, Anchor]] = deque()
         self._activity = ActivityState.OTHER
         self._next_watch = WATCH_SAMPLES

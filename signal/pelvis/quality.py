@@ -8,7 +8,8 @@ expected error adds up, in squares, what each disturbance was seen to cost on fo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from pelvis.data import Evidence
 
 # ms of contact time; costs found on Fukuchi 2017's force plates with disturbances added one at a time
 UNDISTURBED_MS = 8.5
@@ -20,25 +21,6 @@ SETTLING_MS = 60.0  # divided by the number of steps of this run
 NO_GYROSCOPE_MS = 10.0
 TURNED_MS = 8.0
 AMBIGUOUS_MS = 20.0  # forward and backward told apart with little confidence
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known about the making of one step.
-
-    ``strangeness`` of `pelvis.contacts.Events`; ``run_steps`` since the run began; ``period_ratio`` step time
-    against the usual one; shares of ``filled`` and ``clipped`` samples; ``axis_confidence`` of forward against
-    backward; ``disagrees``: the sensor seems to have turned since its heading was frozen.
-    """
-
-    strangeness: float
-    run_steps: int
-    period_ratio: float
-    filled_ratio: float
-    clipped_ratio: float
-    axis_confidence: float
-    disagrees: bool
-    has_gyroscope: bool
 
 
 def judge(evidence: Evidence) -> tuple[float, tuple[str, ...]]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate
 from pelvis.align import GRID_PERIOD_S
+from pelvis.coefficients import SHIPPED, EventModels
 from pelvis.contacts import (
     AXIS_MEMORY,
     MODEL_POINTS,
@@ -23,6 +24,7 @@ from pelvis.contacts import (
     ForwardAxis,
     SideVote,
     compare_steps,
+    event_features,
     find_events,
     model_positions,
 )
@@ -33,16 +35,18 @@ from pelvis.data import (
     Array,
     ContactWithdrawn,
     CoreOutput,
+    Evidence,
     Notice,
     ProvisionalContact,
     Side,
     Step,
+    StepInputs,
     Stride,
 )
 from pelvis.filters import at_fraction
 from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
 from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
-from pelvis.quality import Evidence, judge
+from pelvis.quality import judge
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -155,8 +159,10 @@ def _stride(
 class StepTracker:
     """Turns anchors into steps and strides; knows the mount."""
 
-    def __init__(self, past: Past) -> None:
+    def __init__(self, past: Past, models: EventModels = SHIPPED, *, tells_inputs: bool = False) -> None:
         self._past = past
+        self._models = models
+        self._tells_inputs = tells_inputs
         self.origin_s = 0.0
         self.mount = Mount()
         self.gate = RunningGate()
@@ -378,22 +384,22 @@ class StepTracker:
         turned = signals @ np.array(
             ((0, c, 0, 0), (0, s, 0, 0), (1, 0, 0, 0), (0, 0, -s, c), (0, 0, c, s), (0, 0, 0, 0)), dtype=np.float64
         )
-        events = find_events(anchor, period, turned[:MODEL_POINTS, :3], with_pitch=self.has_gyroscope)
+        features = event_features(anchor, period, turned[:MODEL_POINTS, :3])
+        events = find_events(features, self._models, with_pitch=self.has_gyroscope)
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
         roll_radps = float(np.add.reduce(turned[MODEL_POINTS:, 3])) / len(ROLL_WINDOW)
         side, confidence = self._which_side(roll_radps, anchor, period)
-        quality, flags = judge(
-            Evidence(
-                strangeness=events.strangeness,
-                run_steps=self._run_steps,
-                period_ratio=period / self._typical_period if self._typical_period else 1.0,
-                filled_ratio=float(mean[FILLED]),
-                clipped_ratio=float(mean[CLIPPED]),
-                axis_confidence=self._axis.sign_confidence,
-                disagrees=self._disagrees(),
-                has_gyroscope=self.has_gyroscope,
-            )
+        evidence = Evidence(
+            strangeness=events.strangeness,
+            run_steps=self._run_steps,
+            period_ratio=period / self._typical_period if self._typical_period else 1.0,
+            filled_ratio=float(mean[FILLED]),
+            clipped_ratio=float(mean[CLIPPED]),
+            axis_confidence=self._axis.sign_confidence,
+            disagrees=self._disagrees(),
+            has_gyroscope=self.has_gyroscope,
         )
+        quality, flags = judge(evidence)
         self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
         view = self._view(events, side, forward, mean, row)
         self._steps += 1
@@ -412,6 +418,9 @@ class StepTracker:
             flags=flags,
             reported_at_s=known_s,
         )
+        if self._tells_inputs:
+            origin_s = self._time_s(features.origin)
+            yield StepInputs(self._steps - 1, origin_s, period * GRID_PERIOD_S, features.values, evidence)
         self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side))
         if len(self._made) == 3:
             yield self._complete(row)
