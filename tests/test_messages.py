@@ -142,7 +142,8 @@ def test_topic_levels_are_lower_case_words() -> None:
 
 def test_everything_that_can_be_said_has_a_topic_and_validates_against_the_document() -> None:
     document = asyncapi()
-    assert {type(item) for item in everything()} == set(get_args(Said))
+    # what models are fitted on is said to fitting code alone
+    assert {type(item) for item in everything()} == set(get_args(Said)) - {StepInputs}
     for item in everything():
         message = encode(item, 7, ADDRESS)
         assert message.topic == f"hipdrive/v1/ada/{level_of(item)}"
