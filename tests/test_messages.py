@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pelvis.data import Motion, Side, Step
+from pelvis.data import Motion, Side, Step, StepInputs
 from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS
 from sensor_host.errors import DecodeError
 from sensor_host.messages import (
