@@ -16,8 +16,8 @@ from operator import mul
 
 import numpy as np
 
-from pelvis.coefficients import EventModels, Ridge
 from pelvis.data import Array
+from pelvis.models import EventModels, Ridge
 
 # 200 ms: shortest step at 300 steps a minute
 SHORTEST_STEP_SAMPLES = 40

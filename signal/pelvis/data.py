@@ -183,7 +183,7 @@ class Evidence:
 class StepInputs:
     """What a step was made of, said after it where `Settings.inputs` asks for it: what models are fitted on.
 
-    An event is ``origin_s`` + ``period_s`` x (bias + weights . ``features``), see `pelvis.coefficients`.
+    An event is ``origin_s`` + ``period_s`` x (bias + weights . ``features``), see `pelvis.models`.
     """
 
     step_index: int

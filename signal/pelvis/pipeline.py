@@ -18,7 +18,7 @@ import numpy as np
 from pelvis.activity import WATCH_HOP_SAMPLES, WATCH_SAMPLES, classify_rest
 from pelvis.align import GRID_PERIOD_S, Aligned, Aligner, Hole
 from pelvis.attitude import ROW_CHANNELS, AttitudeTracker
-from pelvis.coefficients import SHIPPED, EventModels
+from pelvis.coefficients import SHIPPED
 from pelvis.contacts import Anchor, AnchorFinder, TouchFinder
 from pelvis.cues import DEFAULT_RULES, Coach, CueRule, CueSettings
 from pelvis.data import (
@@ -33,6 +33,7 @@ from pelvis.data import (
     Samples,
     Speed,
 )
+from pelvis.models import EventModels
 from pelvis.mounting import StillFinder
 from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker, Told, measure_strides
 from pelvis.windows import (

@@ -13,7 +13,7 @@ import numpy as np
 
 from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate
 from pelvis.align import GRID_PERIOD_S
-from pelvis.coefficients import SHIPPED, EventModels
+from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
     MODEL_POINTS,
@@ -45,6 +45,7 @@ from pelvis.data import (
 )
 from pelvis.filters import at_fraction
 from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
+from pelvis.models import EventModels
 from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
 from pelvis.quality import judge
 from pelvis.windows import (
