@@ -26,7 +26,7 @@ from sensor_host.broker import EmbeddedBroker
 from sensor_host.config import MqttConfig, RecordingConfig
 from sensor_host.outbox import Policy
 from sensor_host.ports import Arrival, Mode, Said, SensorInfo, SessionInfo
-from sensor_host.recording import RecordingWriter
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.session import Session
 from sensor_host.sinks.mqtt import MqttSink
 from sensor_host.sinks.recorder import Recorder

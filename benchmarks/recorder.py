@@ -8,7 +8,8 @@ from pathlib import Path
 
 from measure import hour, table
 
-from sensor_host.recording import RecordingWriter, read
+from sensor_host.recording.reader import read
+from sensor_host.recording.writer import RecordingWriter
 
 
 def main() -> None:

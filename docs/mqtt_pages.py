@@ -18,12 +18,12 @@ from sensor_host.config import MqttConfig
 from sensor_host.messages import (
     SAMPLES_COLUMNS,
     SAMPLES_HEADER,
-    SCHEMA,
     TOPICS,
     CommandPayload,
     Topic,
     pack_samples,
 )
+from sensor_host.schemas import MQTT_SCHEMA
 
 BINDING: Final = "0.2.0"
 REF: Final = "#/components/schemas/{name}"
@@ -41,7 +41,7 @@ def document() -> dict[str, object]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "hipdrive",
-            "version": f"{SCHEMA}.0.0",
+            "version": f"{MQTT_SCHEMA}.0.0",
             "description": "What a running session says over MQTT, step by step, and what it can be told.",
             "license": {"name": "MIT"},
         },
@@ -56,7 +56,7 @@ def document() -> dict[str, object]:
                         "cleanSession": True,
                         "keepAlive": 5,
                         "lastWill": {
-                            "topic": f"{root}/v{SCHEMA}/{{runner}}/state",
+                            "topic": f"{root}/v{MQTT_SCHEMA}/{{runner}}/state",
                             "qos": will.qos,
                             "retain": will.retain,
                             "message": "The payload of state, with state lost.",
@@ -91,7 +91,7 @@ def _channel(topic: Topic) -> dict[str, object]:
         "runner": {"description": "Name of the runner (runner.name)."},
     }
     return {
-        "address": f"{{root}}/v{SCHEMA}/{{runner}}/{topic.level}",
+        "address": f"{{root}}/v{MQTT_SCHEMA}/{{runner}}/{topic.level}",
         "description": topic.text,
         "parameters": parameters,
         "messages": {key: _message(topic, i) for i, key in enumerate(_message_keys(topic))},

@@ -42,8 +42,7 @@ from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS, Metric
 from sensor_host import __version__
 from sensor_host.errors import DecodeError
 from sensor_host.ports import LinkHealth, Mode, Said, SensorInfo, SessionInfo, SessionState, SinkState
-
-SCHEMA: Final = 1
+from sensor_host.schemas import MQTT_SCHEMA
 
 # ---------------------------------------------------------------- what only MQTT says
 
@@ -472,7 +471,7 @@ class Address:
     session: SessionInfo
 
     def topic(self, level: str) -> str:
-        return f"{self.root}/v{SCHEMA}/{self.session.runner}/{level}"
+        return f"{self.root}/v{MQTT_SCHEMA}/{self.session.runner}/{level}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -503,7 +502,7 @@ def encode(item: Published, n: int, address: Address) -> Message:
 
 
 def _body(item: Published, form: Form, n: int, session: SessionInfo) -> dict[str, object]:
-    body: dict[str, object] = {"v": SCHEMA, "n": n}
+    body: dict[str, object] = {"v": MQTT_SCHEMA, "n": n}
     if form.event:
         body["event"] = form.event
     for name in form.own:

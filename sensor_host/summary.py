@@ -20,8 +20,6 @@ from pelvis.data import (
 from pelvis.metrics import METRICS
 from sensor_host.ports import LinkHealth, Said, SinkState
 
-SUMMARY_SCHEMA = "1"
-
 # a step below this says little: it is counted, but kept out of the averages
 GOOD_QUALITY = 0.5
 
@@ -29,17 +27,16 @@ GOOD_QUALITY = 0.5
 def versions() -> dict[str, str]:
     """Return the versions by which a result can be told from another: program, algorithms, schemas."""
     from pelvis.pipeline import ALGORITHM_VERSION
-    from sensor_host import __version__, messages, tables
-    from sensor_host.recording.layout import RECORDING_SCHEMA
+    from sensor_host import __version__, schemas
 
     return {
         "hipdrive": __version__,
         "algorithm": ALGORITHM_VERSION,
-        "recording": RECORDING_SCHEMA,
-        "mqtt": str(messages.SCHEMA),
-        "steps_csv": tables.STEPS_SCHEMA,
-        "samples_csv": tables.SAMPLES_SCHEMA,
-        "summary": SUMMARY_SCHEMA,
+        "recording": schemas.RECORDING_SCHEMA,
+        "mqtt": str(schemas.MQTT_SCHEMA),
+        "steps_csv": schemas.STEPS_SCHEMA,
+        "samples_csv": schemas.SAMPLES_SCHEMA,
+        "summary": schemas.SUMMARY_SCHEMA,
     }
 
 

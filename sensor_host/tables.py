@@ -10,6 +10,7 @@ What is written appears under its name when it is complete, never before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
@@ -22,9 +23,6 @@ from numpy.typing import NDArray
 from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Step, Stride
 from pelvis.metrics import METRICS
 from sensor_host.errors import InputError, OutputError
-
-STEPS_SCHEMA = "1"
-SAMPLES_SCHEMA = "1"
 
 # ---------------------------------------------------------------- samples in
 
@@ -207,7 +205,7 @@ class CsvSamples:
         # three at least, so that a file with a row now and then is told its rate as well
         within = int(np.count_nonzero(t_s <= t_s[0] + RATE_WINDOW_S))
         intervals_s = np.diff(t_s[: max(3, within)])
-        median_s = float(np.median(intervals_s))
+        median_s = _median(intervals_s)
         # without the holes; the mean of what is left sees through times that were rounded to milliseconds
         # (416 Hz: 2 and 3 ms), where a hole is at least twice the median
         rate_hz = 1.0 / float(np.mean(intervals_s[intervals_s < 1.6 * median_s]))
@@ -221,7 +219,7 @@ class CsvSamples:
         return True
 
     def _doubt_units(self, table: Array) -> None:
-        norm_g = float(np.median(np.linalg.norm(table[:, 1:4] * self._factors[1:4], axis=1))) / STANDARD_GRAVITY_MPS2
+        norm_g = _median(np.linalg.norm(table[:, 1:4] * self._factors[1:4], axis=1)) / STANDARD_GRAVITY_MPS2
         # standing and running both have a median near 1 g; a wrong unit is off by a factor of 9.8
         if not 0.3 < norm_g < 4.0:
             self.warnings.append(
@@ -239,6 +237,12 @@ class CsvSamples:
 
     def _refuse(self, text: str) -> InputError:
         return InputError(f"{self.path}: {text}", path=str(self.path))
+
+
+def _median(values: Array) -> float:
+    # numpy.median would import numpy.ma, 10 ms
+    ordered = np.sort(values)
+    return 0.5 * float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
 
 
 def _is_number(text: str) -> bool:
@@ -353,8 +357,11 @@ class StepTable:
 
     def take(self, item: Step | Stride) -> None:
         """Remember what was said about a step."""
-        row = self._rows.setdefault(item.step_index, {"step_index": item.step_index})
-        row["stride_index"] = item.stride_index
+        row = self._rows.get(item.step_index)
+        if row is None:
+            row = self._rows[item.step_index] = _UNKNOWN_STEP.copy()
+            row["step_index"] = item.step_index
+            row["stride_index"] = item.stride_index
         row.update(item.metrics)
         if isinstance(item, Step):
             row["initial_contact_s"] = item.initial_contact_s
@@ -376,19 +383,29 @@ class StepTable:
             When the file cannot be written.
         """
         lines = [",".join(STEP_COLUMNS)]
-        lines += [
-            ",".join([_cell(name, row.get(name, "")) for name in STEP_COLUMNS]) for _, row in sorted(self._rows.items())
-        ]
+        for _, row in sorted(self._rows.items()):
+            line = _STEP_LINE % tuple(row.values())
+            lines.append(line.replace(",nan", ",") if ",nan" in line else line)
         with WholeFile(path) as file:
             file.write(("\n".join(lines) + "\n").encode())
 
 
+def _form(name: str) -> str:
+    # microseconds for times, seven digits for the rest: finer than any sensor, coarse enough to read
+    return "%.6f" if name.endswith("_s") else "%.7g"
+
+
+# a row about which nothing is known yet, and how a whole one is written: cell by cell would take four times as long
+_TEXTS = ("side", "flags")
+_UNKNOWN_STEP: dict[str, _Cell] = {name: "" if name in _TEXTS else math.nan for name in STEP_COLUMNS}
+_STEP_LINE = ",".join(
+    "%s" if name in _TEXTS else "%d" if name.endswith("_index") else _form(name) for name in STEP_COLUMNS
+)
+
+
 def _cell(name: str, value: _Cell) -> str:
     if isinstance(value, float):
-        if value != value:  # NaN: unknown
-            return ""
-        # microseconds for times, seven digits for the rest: finer than any sensor, coarse enough to read
-        return f"{value:.6f}" if name.endswith("_s") else f"{value:.7g}"
+        return "" if value != value else _form(name) % value  # NaN: unknown
     return str(value)
 
 

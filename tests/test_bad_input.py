@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sensor_host.cli import call
-from sensor_host.recording import read
+from sensor_host.recording.reader import read
 
 Capture = pytest.CaptureFixture[str]
 Refuse = Callable[..., str]

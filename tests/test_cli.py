@@ -14,7 +14,7 @@ import pytest
 
 from sensor_host.cli import COMMANDS, call, cli
 from sensor_host.commands.options import DURATION
-from sensor_host.recording import read
+from sensor_host.recording.reader import read
 
 Capture = pytest.CaptureFixture[str]
 

@@ -16,7 +16,8 @@ import pytest
 from sensor_host.errors import OutputError
 from sensor_host.outbox import OutboxFullError, Policy
 from sensor_host.ports import Arrival, Mode, Notification, SensorInfo, SessionInfo
-from sensor_host.recording import RecordingWriter, read
+from sensor_host.recording.reader import read
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.sinks.recorder import Recorder
 
 SESSION = SessionInfo("s", "anna", Mode.SIMULATED, "2024-05-01T06:30:00Z", 0, (SensorInfo("pelvis", "rimu"),))
@@ -159,7 +160,7 @@ RUN_UNTIL_KILLED = """
 import asyncio, sys, time
 from pathlib import Path
 from sensor_host.ports import Mode, Notification, SensorInfo, SessionInfo
-from sensor_host.recording import RecordingWriter
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.sinks.recorder import Recorder
 
 async def main():

@@ -34,8 +34,12 @@ from sensor_host.ports import (
     SessionInfo,
     TimedBlock,
 )
-from sensor_host.recording import RecordingWriter, info, layout, read, recover
+from sensor_host.recording import layout
 from sensor_host.recording.cdr import MessageType
+from sensor_host.recording.overview import info
+from sensor_host.recording.reader import read
+from sensor_host.recording.salvage import recover
+from sensor_host.recording.writer import RecordingWriter
 
 SESSION = SessionInfo(
     session_id="2024-05-01-morning",
@@ -173,7 +177,7 @@ def test_log_times_are_wall_clock_from_one_anchor(tmp_path: Path) -> None:
 def test_batches_are_the_arrivals_put_together(tmp_path: Path) -> None:
     arrivals = mixed()
     recording = read(record(tmp_path / "a.mcap", arrivals))
-    from sensor_host.recording import Batch
+    from sensor_host.recording.reader import Batch
 
     flat: list[object] = []
     for item in recording.batches():

@@ -24,7 +24,9 @@ from sensor_host.analysis import analyze, open_input
 from sensor_host.messages import Address, encode
 from sensor_host.outbox import Policy
 from sensor_host.ports import Said, SessionInfo, Source
-from sensor_host.recording import RecordingWriter, read, recover
+from sensor_host.recording.reader import read
+from sensor_host.recording.salvage import recover
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.session import Session
 from sensor_host.sinks.recorder import Recorder
 from sensor_host.sources.replay import ReplaySource

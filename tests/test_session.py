@@ -24,7 +24,8 @@ from sensor_host.ports import (
     SinkState,
     Source,
 )
-from sensor_host.recording import RecordingWriter, read
+from sensor_host.recording.reader import read
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.session import Session
 from sensor_host.sinks.recorder import Recorder
 from sensor_host.sources.simulated import SimulatedSource

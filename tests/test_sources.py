@@ -16,7 +16,8 @@ from sensor_host.boards.rimu import is_info
 from sensor_host.chain import SensorChain
 from sensor_host.errors import InputError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SessionInfo, Source
-from sensor_host.recording import RecordingWriter, read
+from sensor_host.recording.reader import read
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.sources.replay import ReplaySource
 from sensor_host.sources.simulated import SimulatedSource
 

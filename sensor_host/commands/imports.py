@@ -32,7 +32,7 @@ def command(*, source: Path, output: Path, runner: str, placement: str) -> None:
     from sensor_host.boards import TIMED
     from sensor_host.commands.options import resolve
     from sensor_host.ports import Mode, Role, SensorInfo, SessionInfo, TimedBlock
-    from sensor_host.recording import RecordingWriter
+    from sensor_host.recording.writer import RecordingWriter
     from sensor_host.runners import encode as encode_profile
     from sensor_host.runners import load
     from sensor_host.settings import encode

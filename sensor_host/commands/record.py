@@ -20,7 +20,7 @@ def info(*, recording: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from sensor_host.commands.output import print_json
-    from sensor_host.recording import info as read_info
+    from sensor_host.recording.overview import info as read_info
     from sensor_host.summary import clock
 
     found = read_info(recording)
@@ -58,7 +58,7 @@ def recover(*, recording: Path, output: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from sensor_host.commands.output import print_json
-    from sensor_host.recording import recover as save
+    from sensor_host.recording.salvage import recover as save
 
     saved = save(recording, output)
     if as_json:

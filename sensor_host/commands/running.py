@@ -23,7 +23,7 @@ from sensor_host.config import Config
 from sensor_host.errors import BrokerError, HipdriveError
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
-from sensor_host.recording import RecordingWriter
+from sensor_host.recording.writer import RecordingWriter
 from sensor_host.runners import Profile
 from sensor_host.runners import encode as encode_profile
 from sensor_host.session import Session

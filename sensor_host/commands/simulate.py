@@ -90,7 +90,7 @@ def _record(path: Path, source: SimulatedSource, config: Config) -> None:
     from datetime import UTC, datetime
 
     from sensor_host.ports import SessionInfo
-    from sensor_host.recording import RecordingWriter
+    from sensor_host.recording.writer import RecordingWriter
     from sensor_host.runners import Profile
     from sensor_host.runners import encode as encode_profile
     from sensor_host.settings import encode

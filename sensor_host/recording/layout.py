@@ -6,15 +6,14 @@ import struct
 import zlib
 from collections.abc import Mapping
 from math import isnan
-from typing import Final, cast
+from typing import cast
 
 import numpy as np
 
 from pelvis.data import Array, Command, HeartRate, Marker, Samples, Speed
 from sensor_host.ports import Arrival, Injected, LinkState, Mode, Notification, SensorInfo, SessionInfo, TimedBlock
 from sensor_host.recording.cdr import HEADER, MessageType, Value
-
-RECORDING_SCHEMA: Final = "1"
+from sensor_host.schemas import RECORDING_SCHEMA
 
 # names of metadata records and attachments
 SESSION, DEVICE, PLACEMENT, VERSIONS, RECOVERY = "session", "device", "placement", "versions", "recovery"

@@ -43,6 +43,7 @@ from sensor_host.recording.records import (
     stream_of,
     walk,
 )
+from sensor_host.schemas import RECORDING_SCHEMA
 
 # a message record up to the bytes of the notification in it
 _RAW_MESSAGE = struct.Struct("<BQHIQQ4sdI")
@@ -99,9 +100,9 @@ class Recording:
             if name == layout.VERSIONS:
                 self.versions.update(values)
         schema = self.versions.get("recording_schema", "")
-        if schema != layout.RECORDING_SCHEMA:
+        if schema != RECORDING_SCHEMA:
             raise InputError(
-                f"{path}: has recording schema {schema or 'unknown'}, this hipdrive reads {layout.RECORDING_SCHEMA}; "
+                f"{path}: has recording schema {schema or 'unknown'}, this hipdrive reads {RECORDING_SCHEMA}; "
                 "update hipdrive",
                 path=str(path),
             )

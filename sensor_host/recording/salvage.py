@@ -36,6 +36,7 @@ from sensor_host.recording.records import (
     stream_of,
     walk,
 )
+from sensor_host.schemas import RECORDING_SCHEMA
 
 CHUNK_S = 10.0
 
@@ -196,7 +197,7 @@ def _mend(saved: _Saved) -> list[str]:
             saved.metadata.append(mcap_records.Metadata(name, values))
         notes.append("the session's head was lost: runner and configuration are unknown")
     elif layout.VERSIONS not in names:
-        saved.metadata.append(mcap_records.Metadata(layout.VERSIONS, {"recording_schema": layout.RECORDING_SCHEMA}))
+        saved.metadata.append(mcap_records.Metadata(layout.VERSIONS, {"recording_schema": RECORDING_SCHEMA}))
         notes.append("the versions were lost")
     return notes
 
