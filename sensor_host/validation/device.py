@@ -82,19 +82,24 @@ def _move_acc(trial: Trial, device: Device) -> Array:
     """Return the force (n, 3) in g where the sensor sits, and as its soft ground lets it through."""
     acc = trial.acc_g
     if any(device.lever_m):
-        # a rigid body: force elsewhere is a + w' x r + w x (w x r)
-        rate = np.radians(trial.gyr_dps)
-        arm = np.array(device.lever_m)
-        turning = np.cross(np.gradient(rate, 1.0 / trial.rate_hz, axis=0), arm)
-        acc = acc + (turning + np.cross(rate, np.cross(rate, arm))) / STANDARD_GRAVITY_MPS2
+        acc = at_arm(acc, trial.gyr_dps, np.array(device.lever_m), trial.rate_hz)
     if device.wobble_hz:
-        # the transmissibility of a mass on spring and damper, at rest in the first sample
-        natural = 2.0 * math.pi * device.wobble_hz
-        damping = 2.0 * device.wobble_damping * natural
-        b, a = bilinear([damping, natural**2], [1.0, damping, natural**2], trial.rate_hz)
-        rest = acc[0]
-        acc = rest + np.asarray(lfilter(b, a, acc - rest, axis=0), dtype=np.float64)
+        acc = through_tissue(acc, device.wobble_hz, device.wobble_damping, trial.rate_hz)
     return acc
+
+
+def at_arm(acc_g: Array, gyr_dps: Array, arm_m: Array, rate_hz: float) -> Array:
+    """Return the force (n, 3) in g at the end of an arm (3,) on the same rigid body: a + w' x r + w x (w x r)."""
+    rate = np.radians(gyr_dps)
+    turning = np.cross(np.gradient(rate, 1.0 / rate_hz, axis=0), arm_m)
+    return np.asarray(acc_g + (turning + np.cross(rate, np.cross(rate, arm_m))) / STANDARD_GRAVITY_MPS2)
+
+
+def through_tissue(rows: Array, natural_hz: float, damping: float, rate_hz: float) -> Array:
+    """Return what a mass on spring and damper makes of the motion (n, k) it sits on, at rest in the first sample."""
+    natural = 2.0 * math.pi * natural_hz
+    b, a = bilinear([2.0 * damping * natural, natural**2], [1.0, 2.0 * damping * natural, natural**2], rate_hz)
+    return rows[0] + np.asarray(lfilter(b, a, rows - rows[0], axis=0), dtype=np.float64)
 
 
 def _stand_first(trial: Trial, acc: Array, still_s: float) -> tuple[Array, Array, float]:

@@ -221,11 +221,21 @@ def model_positions(anchor: Anchor, period_samples: float) -> Array:
     return anchor.down + MODEL_END_SAMPLES - period_samples * (1.0 - _MODEL_STEPS)
 
 
+# 40, 20 and 0 ms before the rise through body weight: where a landing shows first
+EDGE_SAMPLES = (-8.0, -4.0, 0.0)
+# 80 ms before to 60 ms after the rise through body weight: where its steepest part lies
+RISE_BEFORE_SAMPLES, RISE_AFTER_SAMPLES = 16, 12
+
+
 @dataclass(frozen=True, slots=True)
 class Features:
-    """FEATURES of a step, as the event models are given them; the instant and period they refer to, in grid samples."""
+    """What the event models are given: FEATURES of a step, the instants events are counted from, and the step's period.
 
-    origin: float
+    Instants and period are in grid samples.
+    """
+
+    contact_origin: float
+    toe_off_origin: float
     period: float
     values: tuple[float, ...]
 
@@ -241,15 +251,42 @@ class Events:
     strangeness: float
 
 
-def event_features(anchor: Anchor, period_samples: float, signals: Array) -> Features:
-    """Return what the event models see of a step's signals at `model_positions`.
+def rise_foot(vertical_g: Array, first_index: int) -> float:
+    """Return the fractional index at which the steepest tangent to a rise (n,) of vertical force begins at zero force.
 
-    ``signals`` (32, 3): vertical force in g, fore-aft force in g, pitch rate in rad/s (zero without a gyroscope).
+    Slopes change how steeply force rises, and with it when it passes body weight, but not where the rise begins.
     """
+    rises = (0.5 * (vertical_g[2:] - vertical_g[:-2])).tolist()
+    k = max(range(len(rises)), key=rises.__getitem__)
+    steepest, part = rises[k], 0.0
+    if 0 < k < len(rises) - 1:
+        # the top of the parabola through the steepest three
+        before, after = rises[k - 1], rises[k + 1]
+        bend = before - 2.0 * steepest + after
+        if bend < 0.0:
+            part = 0.5 * (before - after) / bend
+            steepest -= 0.25 * (before - after) * part
+    z = vertical_g[k : k + 3].tolist()
+    height = z[1] + part * ((z[2] - z[1]) if part > 0.0 else (z[1] - z[0]))
+    return first_index + k + 1 + part - height / max(steepest, 1e-6)
+
+
+def event_features(anchor: Anchor, period_samples: float, signals: Array, begin: float) -> Features:
+    """Return what the event models see of a step's signals.
+
+    ``signals`` (35, 3) at `model_positions` and then at the rise plus `EDGE_SAMPLES`: vertical force in g, fore-aft
+    force in g, pitch rate in rad/s (zero without a gyroscope). ``begin`` is where the landing begins as seen by
+    vertical force alone: the rise through body weight, or its foot.
+
+    Contact is counted from halfway between there and the zero phase of the vertical fundamental, toe-off likewise: the
+    phase is steadier from step to step, the edge moves less with slope and with the hardness of the landing.
+    """
+    wave, edge = signals[:MODEL_POINTS], signals[MODEL_POINTS:]
     start = float(anchor.down + MODEL_END_SAMPLES - period_samples - anchor.up)
     turn = cmath.exp(-2j * math.pi * start / period_samples)
-    np.maximum(signals[:, 0], 0.0, out=signals[:, 0])
-    real1, real2, real3, imag1, imag2, imag3 = (_HARMONICS @ signals).tolist()
+    (z40, a40, _), (z20, a20, _), (_, a0, _) = edge.tolist()
+    np.maximum(wave[:, 0], 0.0, out=wave[:, 0])
+    real1, real2, real3, imag1, imag2, imag3 = (_HARMONICS @ wave).tolist()
     # harmonics as seen from the zero phase of the vertical fundamental
     z1 = complex(real1[0], imag1[0]) * turn
     size = abs(z1)
@@ -263,26 +300,34 @@ def event_features(anchor: Anchor, period_samples: float, signals: Array) -> Fea
     p3 = complex(real3[2], imag3[2]) * spin3
     values = (
         size, z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag, 100.0 / period_samples,
+        z40, z20, a40, a20, a0,
         a3.real, a3.imag, p1.real, p1.imag, p2.real, p2.imag, p3.real, p3.imag,
     )  # fmt: skip
-    return Features(origin, period_samples, values)
+    return Features(0.5 * (origin + begin), 0.5 * (origin + anchor.down), period_samples, values)
 
 
-def find_events(features: Features, models: EventModels, *, with_pitch: bool) -> Events:
-    """Return the contact events the models find in a step; without a gyroscope another model finds toe-off."""
-    ic_phase, ic_odd = _evaluate(models.initial_contact, features.values)
-    toe_off = models.toe_off if with_pitch else models.toe_off_without_gyroscope
-    to_phase, to_odd = _evaluate(toe_off, features.values)
-    origin, period = features.origin, features.period
-    return Events(origin + period * ic_phase, origin + period * to_phase, 0.5 * (ic_odd + to_odd))
+def find_events(features: Features, models: EventModels, *, with_gyroscope: bool) -> Events:
+    """Return the contact events the models find in a step."""
+    if with_gyroscope:
+        contact, toe_off = models.initial_contact, models.toe_off
+    else:
+        contact, toe_off = models.initial_contact_without_gyroscope, models.toe_off_without_gyroscope
+    contact_phase, contact_odd = _evaluate(contact, features.values)
+    toe_off_phase, toe_off_odd = _evaluate(toe_off, features.values)
+    return Events(
+        features.contact_origin + features.period * contact_phase,
+        features.toe_off_origin + features.period * toe_off_phase,
+        0.5 * (contact_odd + toe_off_odd),
+    )
 
 
 def _evaluate(model: Ridge, features: tuple[float, ...]) -> tuple[float, float]:
-    value = model.bias + sum(map(mul, model.weights, features))
+    seen = [features[k] for k in model.columns]
+    value = model.bias + sum(map(mul, model.weights, seen))
     odd = 0.0
-    for x, mean, spread in zip(features, model.mean, model.spread):  # noqa: B905 - hot, and some models see fewer
+    for x, mean, spread in zip(seen, model.mean, model.spread):  # noqa: B905 - hot
         odd += ((x - mean) / spread) ** 2
-    return value, odd / len(model.mean)
+    return value, odd / len(seen)
 
 
 # ------------------------------------------------------------------ side

@@ -183,11 +183,12 @@ class Evidence:
 class StepInputs:
     """What a step was made of, said after it where `Settings.inputs` asks for it: what models are fitted on.
 
-    An event is ``origin_s`` + ``period_s`` x (bias + weights . ``features``), see `pelvis.models`.
+    An event is its origin + ``period_s`` x (bias + weights . ``features``), see `pelvis.models`.
     """
 
     step_index: int
-    origin_s: float
+    contact_origin_s: float
+    toe_off_origin_s: float
     period_s: float
     features: tuple[float, ...]
     evidence: Evidence

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# what the models see of a step (`pelvis.contacts.event_features`): harmonics of vertical (Z) and fore-aft (A) force, g,
-# and of pitch rate (P), rad/s, as seen from the zero phase of the vertical fundamental; T in samples
-FEATURES = (
-    "|Z1|", "Re Z2", "Im Z2", "Re Z3", "Im Z3", "Re A1", "Im A1", "Re A2", "Im A2", "100/T",
-    "Re A3", "Im A3", "Re P1", "Im P1", "Re P2", "Im P2", "Re P3", "Im P3",
-)  # fmt: skip
+# What the models see of a step (`pelvis.contacts.event_features`). All: harmonics of vertical (Z) and fore-aft (A) force,
+# g, as seen from the zero phase of the vertical fundamental; T in samples. Then the edge: the same forces before and at
+# the rise through body weight. Then further harmonics of fore-aft force and of pitch rate (P), rad/s.
+COMMON_FEATURES = ("|Z1|", "Re Z2", "Im Z2", "Re Z3", "Im Z3", "Re A1", "Im A1", "Re A2", "Im A2", "100/T")
+EDGE_FEATURES = ("Z -40 ms", "Z -20 ms", "A -40 ms", "A -20 ms", "A 0 ms")
+PITCH_FEATURES = ("Re A3", "Im A3", "Re P1", "Im P1", "Re P2", "Im P2", "Re P3", "Im P3")
+FEATURES = COMMON_FEATURES + EDGE_FEATURES + PITCH_FEATURES
 
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """event = bias + weights . features, in step periods after the vertical fundamental's zero phase.
+    """event = origin + period x (bias + weights . features).
 
-    The weights are those of the first of FEATURES; ``mean`` and ``spread`` describe these in the fit.
+    ``columns`` are the places in FEATURES of what this model sees; ``mean`` and ``spread`` describe these in the fit.
     """
 
+    columns: tuple[int, ...]
     bias: float
     weights: tuple[float, ...]
     mean: tuple[float, ...]
@@ -27,9 +29,10 @@ class Ridge:
 
 @dataclass(frozen=True, slots=True)
 class EventModels:
-    """One model per event; ``version`` tells one fit from another."""
+    """One model per event, and others for sensors without a gyroscope; ``version`` tells one fit from another."""
 
     version: str
     initial_contact: Ridge
     toe_off: Ridge
+    initial_contact_without_gyroscope: Ridge
     toe_off_without_gyroscope: Ridge

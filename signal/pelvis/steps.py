@@ -16,9 +16,12 @@ from pelvis.align import GRID_PERIOD_S
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
+    EDGE_SAMPLES,
     MODEL_POINTS,
     PHASE_STEPS,
     PHASES,
+    RISE_AFTER_SAMPLES,
+    RISE_BEFORE_SAMPLES,
     Anchor,
     Events,
     ForwardAxis,
@@ -27,6 +30,7 @@ from pelvis.contacts import (
     event_features,
     find_events,
     model_positions,
+    rise_foot,
 )
 from pelvis.data import (
     STANDARD_GRAVITY_MPS2,
@@ -74,6 +78,8 @@ TOUCH_EXPIRES_SAMPLES = 120
 TOUCH_MATCH_SAMPLES = 14
 # 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
 ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
+_EDGE = np.array(EDGE_SAMPLES)
+EVENT_POINTS = MODEL_POINTS + len(EDGE_SAMPLES)
 
 
 def _positions(first: float, middle: float, up: float, down: float) -> Array:
@@ -87,6 +93,7 @@ def _positions(first: float, middle: float, up: float, down: float) -> Array:
             first + (middle - first) * PHASE_STEPS,
             middle + period * PHASE_STEPS,
             model_positions(Anchor(up, down), period),
+            up + _EDGE,
             up + period * ROLL_WINDOW,
         )
     )
@@ -304,7 +311,7 @@ class StepTracker:
             self._slow_axis = ForwardAxis(0.0)
 
     def _look(self, anchor: Anchor) -> Array:
-        """Return the smoothed signals (93, 6) at all phases and instants a step needs: axis, events, side."""
+        """Return the smoothed signals (96, 6) at all phases and instants a step needs: axis, events, side."""
         first = self._anchors[0].up
         positions = _LOOK @ (first, self._anchors[1].up, anchor.up, anchor.down)
         positions += _LOOK_FROM
@@ -385,10 +392,11 @@ class StepTracker:
         turned = signals @ np.array(
             ((0, c, 0, 0), (0, s, 0, 0), (1, 0, 0, 0), (0, 0, -s, c), (0, 0, c, s), (0, 0, 0, 0)), dtype=np.float64
         )
-        features = event_features(anchor, period, turned[:MODEL_POINTS, :3])
-        events = find_events(features, self._models, with_pitch=self.has_gyroscope)
+        begin = anchor.up if self.has_gyroscope else self._rise_foot(anchor)
+        features = event_features(anchor, period, turned[:EVENT_POINTS, :3], begin)
+        events = find_events(features, self._models, with_gyroscope=self.has_gyroscope)
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
-        roll_radps = float(np.add.reduce(turned[MODEL_POINTS:, 3])) / len(ROLL_WINDOW)
+        roll_radps = float(np.add.reduce(turned[EVENT_POINTS:, 3])) / len(ROLL_WINDOW)
         side, confidence = self._which_side(roll_radps, anchor, period)
         evidence = Evidence(
             strangeness=events.strangeness,
@@ -420,11 +428,23 @@ class StepTracker:
             reported_at_s=known_s,
         )
         if self._tells_inputs:
-            origin_s = self._time_s(features.origin)
-            yield StepInputs(self._steps - 1, origin_s, period * GRID_PERIOD_S, features.values, evidence)
+            yield StepInputs(
+                self._steps - 1,
+                self._time_s(features.contact_origin),
+                self._time_s(features.toe_off_origin),
+                period * GRID_PERIOD_S,
+                features.values,
+                evidence,
+            )
         self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side))
         if len(self._made) == 3:
             yield self._complete(row)
+
+    def _rise_foot(self, anchor: Anchor) -> float:
+        up = int(anchor.up)
+        stop = min(up + RISE_AFTER_SAMPLES, int(anchor.down) + DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2 - 1)
+        start = up - RISE_BEFORE_SAMPLES
+        return rise_foot(self._past.smooth.view(start, stop + 1)[:, 2], start)
 
     def _which_side(self, roll_radps: float, anchor: Anchor, period: float) -> tuple[Side, float]:
         if not self.has_gyroscope:
