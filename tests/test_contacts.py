@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
+    EDGE_SAMPLES,
     LOADED_G,
     MODEL_END_SAMPLES,
     MODEL_POINTS,
     PHASES,
+    RISE_AFTER_SAMPLES,
+    RISE_BEFORE_SAMPLES,
     SHORTEST_STEP_SAMPLES,
     TOUCH_G,
     UNLOADED_G,
@@ -31,6 +34,7 @@ from pelvis.contacts import (
     event_features,
     find_events,
     model_positions,
+    rise_foot,
 )
 from pelvis.data import Array
 
@@ -228,8 +232,12 @@ def events_of(
     assert len(positions) == MODEL_POINTS
     assert positions[-1] == pytest.approx(anchor.down + MODEL_END_SAMPLES - period / MODEL_POINTS)
     assert positions[0] == pytest.approx(anchor.down + MODEL_END_SAMPLES - period)
-    features = event_features(anchor, period, runner(positions, period, contact, start))
-    return find_events(features, SHIPPED, with_pitch=pitch)
+    seen = runner(np.concatenate((positions, anchor.up + np.array(EDGE_SAMPLES))), period, contact, start)
+    around = np.arange(int(anchor.up) - RISE_BEFORE_SAMPLES, int(anchor.up) + RISE_AFTER_SAMPLES)
+    foot = rise_foot(runner(around, period, contact, start)[:, 0], int(around[0]))
+    return find_events(
+        event_features(anchor, period, seen, anchor.up if pitch else foot), SHIPPED, with_gyroscope=pitch
+    )
 
 
 @pytest.mark.parametrize("pitch", [True, False])
@@ -243,11 +251,23 @@ def test_events_move_with_the_waveform(*, pitch: bool, shift: float) -> None:
 
 
 @pytest.mark.parametrize("anchor_error", [-3.0, -1.0, 1.0, 3.0])
-def test_an_anchor_15_ms_off_hardly_moves_them(anchor_error: float) -> None:
-    # the phase of the first harmonic is the origin, not the anchor; what is left is the aliasing of a pointed waveform
+def test_an_anchor_that_errs_moves_them_by_no_more_than_it_errs(anchor_error: float) -> None:
+    # half of where events are counted from is the phase of the first harmonic, which no anchor moves
+    here, there = events_of(pitch=False), events_of(anchor_error=anchor_error, pitch=False)
+    assert abs(there.initial_contact - here.initial_contact) <= 0.6 * abs(anchor_error)
+    assert abs(there.toe_off - here.toe_off) <= 0.6 * abs(anchor_error)
     here, there = events_of(), events_of(anchor_error=anchor_error)
-    assert there.initial_contact == pytest.approx(here.initial_contact, abs=0.4)
-    assert there.toe_off == pytest.approx(here.toe_off, abs=0.4)
+    assert abs(there.initial_contact - here.initial_contact) <= abs(anchor_error)
+    assert abs(there.toe_off - here.toe_off) <= abs(anchor_error)
+
+
+@pytest.mark.parametrize("height_g", [0.8, 1.6, 3.2])
+def test_the_foot_of_a_rise_stays_where_it_is_however_steep_the_rise(height_g: float) -> None:
+    begin, length = 7.3, 16.0
+    part = np.clip((np.arange(40) - begin) / length, 0.0, 1.0)
+    rise = 0.5 * height_g * (1.0 - np.cos(np.pi * part))
+    # half of a cosine is steepest in its middle, pi / 2 times as steep as its chord
+    assert rise_foot(rise, 1000) == pytest.approx(1000 + begin + length * (0.5 - 1.0 / np.pi), abs=0.1)
 
 
 @pytest.mark.parametrize("pitch", [True, False])
@@ -257,15 +277,16 @@ def test_a_longer_contact_in_the_same_step_is_seen_as_longer(*, pitch: bool) -> 
     assert all(b > a for a, b in pairwise(said))
     # a pelvis is no point mass: toe-off is not where its force ends; the beginning is felt more sharply
     assert all(abs(e.initial_contact - 100.0) < 3.0 for e in events)
-    assert said[2] == pytest.approx(50.0, abs=7.0)
+    if pitch:
+        assert said[2] == pytest.approx(50.0, abs=7.0)
 
 
 def test_an_unheard_of_waveform_is_strange() -> None:
     usual = events_of()
-    positions = np.arange(MODEL_POINTS) * PERIOD / MODEL_POINTS
-    odd = runner(positions, PERIOD, 50.0, 0.0)
-    odd[:, 0] = 4.0 * (np.mod(positions, PERIOD) < 6.0)
-    seen = find_events(event_features(Anchor(50.0, 70.0), PERIOD, odd), SHIPPED, with_pitch=True)
+    positions = np.concatenate((np.arange(MODEL_POINTS) * PERIOD / MODEL_POINTS, 50.0 + np.array(EDGE_SAMPLES)))
+    # nobody lands with three times the force a step of this length needs
+    odd = 3.0 * runner(positions, PERIOD, 50.0, 0.0)
+    seen = find_events(event_features(Anchor(50.0, 70.0), PERIOD, odd, 50.0), SHIPPED, with_gyroscope=True)
     assert seen.strangeness > 3.0 * usual.strangeness
 
 

@@ -99,7 +99,8 @@ def through_tissue(rows: Array, natural_hz: float, damping: float, rate_hz: floa
     """Return what a mass on spring and damper makes of the motion (n, k) it sits on, at rest in the first sample."""
     natural = 2.0 * math.pi * natural_hz
     b, a = bilinear([2.0 * damping * natural, natural**2], [1.0, 2.0 * damping * natural, natural**2], rate_hz)
-    return rows[0] + np.asarray(lfilter(b, a, rows - rows[0], axis=0), dtype=np.float64)
+    moved: Array = rows[0] + np.asarray(lfilter(b, a, rows - rows[0], axis=0), dtype=np.float64)
+    return moved
 
 
 def _stand_first(trial: Trial, acc: Array, still_s: float) -> tuple[Array, Array, float]:

@@ -256,7 +256,8 @@ def rise_foot(vertical_g: Array, first_index: int) -> float:
 
     Slopes change how steeply force rises, and with it when it passes body weight, but not where the rise begins.
     """
-    rises = (0.5 * (vertical_g[2:] - vertical_g[:-2])).tolist()
+    z: list[float] = vertical_g.tolist()
+    rises = [0.5 * (after - before) for before, after in zip(z[:-2], z[2:], strict=True)]
     k = max(range(len(rises)), key=rises.__getitem__)
     steepest, part = rises[k], 0.0
     if 0 < k < len(rises) - 1:
@@ -266,8 +267,7 @@ def rise_foot(vertical_g: Array, first_index: int) -> float:
         if bend < 0.0:
             part = 0.5 * (before - after) / bend
             steepest -= 0.25 * (before - after) * part
-    z = vertical_g[k : k + 3].tolist()
-    height = z[1] + part * ((z[2] - z[1]) if part > 0.0 else (z[1] - z[0]))
+    height = z[k + 1] + part * (z[k + 2] - z[k + 1] if part > 0.0 else z[k + 1] - z[k])
     return first_index + k + 1 + part - height / max(steepest, 1e-6)
 
 
@@ -295,13 +295,12 @@ def event_features(anchor: Anchor, period_samples: float, signals: Array, begin:
     spin2, spin3 = spin * spin, spin * spin * spin
     z2, z3 = complex(real2[0], imag2[0]) * spin2, complex(real3[0], imag3[0]) * spin3
     a1, a2 = complex(real1[1], imag1[1]) * spin, complex(real2[1], imag2[1]) * spin2
-    a3 = complex(real3[1], imag3[1]) * spin3
     p1, p2 = complex(real1[2], imag1[2]) * spin, complex(real2[2], imag2[2]) * spin2
     p3 = complex(real3[2], imag3[2]) * spin3
     values = (
         size, z2.real, z2.imag, z3.real, z3.imag, a1.real, a1.imag, a2.real, a2.imag, 100.0 / period_samples,
         z40, z20, a40, a20, a0,
-        a3.real, a3.imag, p1.real, p1.imag, p2.real, p2.imag, p3.real, p3.imag,
+        p1.imag, p2.real, p2.imag, p3.imag,
     )  # fmt: skip
     return Features(0.5 * (origin + begin), 0.5 * (origin + anchor.down), period_samples, values)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# What the models see of a step (`pelvis.contacts.event_features`). All: harmonics of vertical (Z) and fore-aft (A) force,
-# g, as seen from the zero phase of the vertical fundamental; T in samples. Then the edge: the same forces before and at
-# the rise through body weight. Then further harmonics of fore-aft force and of pitch rate (P), rad/s.
+# What the models see of a step (`pelvis.contacts.event_features`): harmonics of vertical (Z) and fore-aft (A) force, g,
+# as seen from the zero phase of the vertical fundamental, T in samples; the edge: the same forces before and at the
+# rise through body weight; and harmonics of pitch rate (P), rad/s.
 COMMON_FEATURES = ("|Z1|", "Re Z2", "Im Z2", "Re Z3", "Im Z3", "Re A1", "Im A1", "Re A2", "Im A2", "100/T")
 EDGE_FEATURES = ("Z -40 ms", "Z -20 ms", "A -40 ms", "A -20 ms", "A 0 ms")
-PITCH_FEATURES = ("Re A3", "Im A3", "Re P1", "Im P1", "Re P2", "Im P2", "Re P3", "Im P3")
+PITCH_FEATURES = ("Im P1", "Re P2", "Im P2", "Im P3")
 FEATURES = COMMON_FEATURES + EDGE_FEATURES + PITCH_FEATURES
 
 
