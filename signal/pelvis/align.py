@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pelvis.data import Array, Samples
-from pelvis.filters import SymmetricSmoother
+from pelvis.filters import History, SymmetricSmoother
 
 GRID_RATE_HZ = 200.0
 GRID_PERIOD_S = 1.0 / GRID_RATE_HZ
@@ -29,6 +30,10 @@ BRIDGED_SAMPLES = 50
 ON_GRID_S = 0.02 * GRID_PERIOD_S
 # 4096 samples: the working set of one block stays in the processor's cache
 LARGEST_BLOCK = 4096
+# 16 samples: up to here plain floats, row by row, take half the time of NumPy, and a third with cold caches
+FEW_SAMPLES = 16
+# 301 rows: one stride at 80 steps a minute, and the row before it
+REMEMBERED_ROWS = 301
 # columns of a sample: acceleration, angular rate, whether it was clipped, when it came
 _CLIPPED, _CAME_S, _ROW_CHANNELS = 6, 7, 8
 
@@ -70,11 +75,11 @@ class Aligner:
         self.origin_s = 0.0
         self._next = 0
         self._started = False
-        self._times = np.empty(0)
-        self._rows = np.empty((0, _ROW_CHANNELS))
+        self._times: list[float] = []
+        self._rows: list[list[float]] = []
         self._last_s = 0.0
         self._smoother: SymmetricSmoother | None = None
-        self._past = np.empty((0, 6))
+        self._past = History(6, REMEMBERED_ROWS)
 
     def time_s(self, index: float) -> float:
         """Return the session time of a (fractional) grid index."""
@@ -90,6 +95,13 @@ class Aligner:
         times = samples.t_s
         if not len(times):
             return
+        if self._started and self._smoother is None and len(times) <= FEW_SAMPLES:
+            stamps_s: list[float] = times.tolist()
+            before_s = (self._last_s, *stamps_s[:-1])
+            if all(t - before - 1.5 * period_s <= HARMLESS_GAP_S for t, before in zip(stamps_s, before_s, strict=True)):
+                self._last_s = stamps_s[-1]
+                yield from self._interpolate_few(samples, stamps_s, period_s)
+                return
         rows = np.empty((len(times), _ROW_CHANNELS))
         rows[:, 0:3] = samples.acc_mps2
         rows[:, 3:6] = samples.gyr_radps
@@ -101,9 +113,7 @@ class Aligner:
             self._last_s = self.origin_s - period_s
             if samples.rate_hz > 1.1 * GRID_RATE_HZ:
                 self._smoother = SymmetricSmoother(2 * round(samples.rate_hz / GRID_RATE_HZ) + 1)
-        before_s = np.empty(len(times))
-        before_s[0], before_s[1:] = self._last_s, times[:-1]
-        steps_s = times - before_s - 1.5 * period_s
+        steps_s = np.diff(times, prepend=self._last_s) - 1.5 * period_s
         holes = (steps_s > HARMLESS_GAP_S).nonzero()[0]
         self._last_s = float(times[-1])
         start = 0
@@ -122,7 +132,7 @@ class Aligner:
             rows[:, _CLIPPED] = rows[:, _CLIPPED] > 0.0
             times, rows[:, _CAME_S] = rows[:, _CAME_S].copy(), times
         t = np.concatenate((self._times, times))
-        x = np.concatenate((self._rows, rows))
+        x = np.concatenate((np.array(self._rows).reshape(-1, _ROW_CHANNELS), rows))
         grid, left, on_sample = self._ready(t)
         if len(grid):
             between = (~on_sample).nonzero()[0]
@@ -139,13 +149,53 @@ class Aligner:
             first = self._next
             self._next += len(grid)
             motion = np.ascontiguousarray(out[:, :6])
-            self._remember(motion)
+            self._past.append(motion)
             # a row that lies on a sample still waits for the rows before it
             known_s = np.maximum.accumulate(x[:, _CAME_S].take(need))
             filled = np.zeros(len(grid)) if lost is None else lost
             yield Aligned(first, motion, known_s, filled=filled, clipped=x[:, _CLIPPED].take(need))
-        self._times = t[-4:].copy()
-        self._rows = x[-4:].copy()
+        self._times = t[-4:].tolist()
+        self._rows = x[-4:].tolist()
+
+    def _interpolate_few(self, samples: Samples, stamps_s: list[float], period_s: float) -> Iterator[Aligned]:
+        """Do as `_interpolate` does, to the last bit, one row after the other."""
+        t = self._times + stamps_s
+        clipped = float(samples.clipped)
+        felt = zip(samples.acc_mps2.tolist(), samples.gyr_radps.tolist(), stamps_s, strict=True)
+        x = self._rows + [[*acc, *gyr, clipped, came_s] for acc, gyr, came_s in felt]
+        out: list[list[float]] = []
+        needed: list[list[float]] = []
+        filled: list[float] = []
+        index, end = self._next, len(t) - 1
+        last_index = math.floor((t[-1] + ON_GRID_S - self.origin_s) / GRID_PERIOD_S)
+        left = 0
+        while index <= last_index:
+            grid = self.origin_s + index * GRID_PERIOD_S
+            while left < end and t[left + 1] <= grid + ON_GRID_S:
+                left += 1
+            if grid - t[left] <= ON_GRID_S:
+                out.append(x[left][:6])
+                needed.append(x[left])
+                filled.append(0.0)
+            elif left < end - 1:
+                row, lost = _between_few(t, x, grid, left, period_s)
+                out.append(row)
+                needed.append(x[left + 2])
+                filled.append(lost)
+            else:
+                break
+            index += 1
+        if out:
+            first = self._next
+            self._next = index
+            motion = np.array(out)
+            self._past.append(motion)
+            # a row that lies on a sample still waits for the rows before it
+            known_s = np.array(list(accumulate((sample[_CAME_S] for sample in needed), max)))
+            made = np.array([sample[_CLIPPED] for sample in needed])
+            yield Aligned(first, motion, known_s, filled=np.array(filled), clipped=made)
+        self._times = t[-4:]
+        self._rows = x[-4:]
 
     def _ready(self, t: Array) -> tuple[Array, NDArray[np.intp], NDArray[np.bool_]]:
         """Return the grid times that can be made now, the samples at or before them, and which lie on their sample."""
@@ -167,21 +217,22 @@ class Aligner:
         if made_up is not None:
             first = self._next
             self._next = resume
-            self._remember(made_up)
+            self._past.append(made_up)
             known_s = np.full(missing, resume_s)
             yield Aligned(first, made_up, known_s, filled=np.ones(missing), clipped=np.zeros(missing))
         elif missing > 0:
             self._next = resume
-            self._past = self._past[:0]
+            self._past.restart(0)
             yield Hole(resume, missing * GRID_PERIOD_S, resume_s)
-        self._times = self._times[:0]
-        self._rows = self._rows[:0]
+        self._times = []
+        self._rows = []
         if self._smoother is not None:
             self._smoother.reset()
 
     def _made_up(self, missing: int, row: Array) -> Array | None:
         """Return rows over a hole of ``missing`` rows before ``row``: the stride before, else a line, else None."""
-        past, stride = self._past, self.stride_samples
+        end, stride = self._past.end, self.stride_samples
+        past = self._past.view(max(self._past.start, end - REMEMBERED_ROWS), end)
         part: Array = ((np.arange(missing, dtype=np.float64) + 1.0) / (missing + 1.0))[:, np.newaxis]
         if missing <= stride <= len(past):
             back = past[len(past) - stride :]
@@ -194,10 +245,6 @@ class Aligner:
             line: Array = (1.0 - part) * past[-1] + part * row
             return line
         return None
-
-    def _remember(self, rows: Array) -> None:
-        # 301 rows: one stride at 80 steps a minute, and the row before it
-        self._past = np.concatenate((self._past, rows))[-301:]
 
 
 def _between(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: float) -> tuple[Array, Array]:
@@ -240,3 +287,25 @@ def _between(t: Array, x: Array, grid: Array, left: NDArray[np.intp], period_s: 
     out += x.take(left + 1, axis=0) * weights[2]
     out += x.take(left + 2, axis=0) * weights[3]
     return out, lost
+
+
+def _between_few(
+    t: list[float], x: list[list[float]], grid: float, left: int, period_s: float
+) -> tuple[list[float], float]:
+    """Interpolate one row (6 channels) as `_between` does, to the last bit."""
+    width = t[left + 1] - t[left]
+    s = (grid - t[left]) / width
+    rise = (3.0 - 2.0 * s) * s * s
+    first = ((s - 2.0) * s + 1.0) * s * width
+    second = (s - 1.0) * s * s * width
+    before = left > 0 and t[left] - t[left - 1] <= 1.5 * period_s
+    after = t[left + 2] - t[left + 1] <= 1.5 * period_s
+    first /= t[left] - t[left - 1] + width if before else width
+    second /= width + (t[left + 2] - t[left + 1]) if after else width
+    w0 = -first if before else 0.0
+    w1 = 1.0 - rise - second if before else 1.0 - rise - second - first
+    w2 = rise + first if after else rise + first + second
+    w3 = second if after else 0.0
+    around = zip(x[left][:6], x[max(left - 1, 0)], x[left + 1], x[left + 2])  # noqa: B905 - the first six channels
+    row = [b * w1 + a * w0 + c * w2 + d * w3 for b, a, c, d in around]
+    return row, 0.0 if width <= 1.5 * period_s else 1.0

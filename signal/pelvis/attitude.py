@@ -29,6 +29,9 @@ RESTART_SAMPLES = int(5 * GRID_RATE_HZ)
 # 10 deg/s: the package's default of 2 breaks with the bias of common MEMS gyroscopes
 BIAS_CLIP_DPS = 10.0
 
+# 512 rows: what is needed to make them stays in the cache, and in memory that need not be asked for again
+PIECE_ROWS = 512
+
 # columns of an attitude row
 ROTATION = slice(0, 9)
 """Sensor-to-earth rotation matrix, row by row."""
@@ -70,24 +73,30 @@ class AttitudeTracker:
         ``rested`` is the row with which a rest long enough to know the gyroscope's bias was complete.
         """
         n = len(motion)
-        if rested is not None and not self._rested:
-            head = self.track(motion[: rested + 1])
-            self._rested = True
-            self._settled = False
-            self._start_samples = RESTED_START_SAMPLES
-            return np.concatenate((head, self.track(motion[rested + 1 :]))) if rested + 1 < n else head
-        if not self._settled:
-            start = self._start_samples
-            if 0 < start - self._seen < n:
-                cut = start - self._seen
-                return np.concatenate((self.track(motion[:cut]), self.track(motion[cut:])))
-            if self._seen >= start:
-                self._settled = True
-                self._filter.setTauAcc(TAU_S if self._rested else TAU_UNRESTED_S)
-        self._seen += n
-        gyr = np.ascontiguousarray(motion[:, 3:])
-        said = self._filter.updateBatch(gyr, np.ascontiguousarray(motion[:, :3]))
-        return _earth_rows(said["quat6D"], motion[:, :3], gyr - said["bias"])
+        rows = np.empty((n, ROW_CHANNELS))
+        rested_from = -1 if rested is None or self._rested else rested + 1
+        low = 0
+        while low < n:
+            high = min(n, low + PIECE_ROWS)
+            if low < rested_from:
+                high = min(high, rested_from)
+            if not self._settled:
+                unsettled = self._start_samples - self._seen
+                if unsettled > 0:
+                    high = min(high, low + unsettled)
+                else:
+                    self._settled = True
+                    self._filter.setTauAcc(TAU_S if self._rested else TAU_UNRESTED_S)
+            self._seen += high - low
+            acc, gyr = motion[low:high, :3], np.ascontiguousarray(motion[low:high, 3:])
+            said = self._filter.updateBatch(gyr, np.ascontiguousarray(acc))
+            _fill(rows[low:high], said["quat6D"], acc, gyr, said["bias"])
+            low = high
+            if low == rested_from:
+                self._rested = True
+                self._settled = False
+                self._start_samples = RESTED_START_SAMPLES
+        return rows
 
     def restart(self) -> None:
         """After a hole: the attitude is unknown, settle quickly again. The bias is kept."""
@@ -98,36 +107,35 @@ class AttitudeTracker:
 
 
 # which products of the quaternion's components (w, x, y, z) make up the rotation matrix, row by row:
-# twice the sum or difference of two products, one minus that on the diagonal
-_FIRST = np.array([2, 1, 1, 1, 1, 2, 1, 2, 1])
-_FIRST_WITH = np.array([2, 2, 3, 2, 1, 3, 3, 3, 1])
-_SECOND = np.array([3, 0, 0, 0, 3, 0, 0, 0, 2])
-_SECOND_WITH = np.array([3, 3, 2, 3, 3, 1, 2, 1, 2])
-_SIGN = np.array([-2.0, 2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, -2.0])
-_SECOND_SIGN = np.array([-2.0, -2.0, 2.0, 2.0, -2.0, -2.0, -2.0, 2.0, -2.0])
-_ONE = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+# twice the sum or difference of two products, the first nine and the second nine, and one on the diagonal
+_FACTORS = np.array(
+    (
+        (2, 1, 1, 1, 1, 2, 1, 2, 1, 3, 0, 0, 0, 3, 0, 0, 0, 2),
+        (2, 2, 3, 2, 1, 3, 3, 3, 1, 3, 3, 2, 3, 3, 1, 2, 1, 2),
+    )
+)
+_TWICE = np.array(
+    ((-2.0, 2.0, 2.0, 2.0, -2.0, 2.0, 2.0, 2.0, -2.0, -2.0, -2.0, 2.0, 2.0, -2.0, -2.0, -2.0, 2.0, -2.0),)
+).T
+_ONE = np.array(((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),)).T
 
 
-def _earth_rows(quaternion: Array, acc_mps2: Array, rate_radps: Array) -> Array:
+def _fill(rows: Array, quaternion: Array, acc_mps2: Array, gyr_radps: Array, bias_radps: Array) -> None:
     # sums of two and three terms, written out: a matrix product's rounding may depend on the length of the block
     n = len(quaternion)
-    columns = np.ascontiguousarray(quaternion.T)
-    twice = columns.take(_FIRST, axis=0)
-    twice *= columns.take(_FIRST_WITH, axis=0)
-    twice *= _SIGN[:, np.newaxis]
-    other = columns.take(_SECOND, axis=0)
-    other *= columns.take(_SECOND_WITH, axis=0)
-    other *= _SECOND_SIGN[:, np.newaxis]
-    twice += other
-    twice += _ONE[:, np.newaxis]
-    rows = np.empty((n, ROW_CHANNELS))
-    rows[:, ROTATION] = twice.T
+    factors = quaternion.T.take(_FACTORS, axis=0)
+    products = factors[0]
+    products *= factors[1]
+    products *= _TWICE
+    rotation = products[:9]
+    rotation += products[9:]
+    rotation += _ONE
+    rows[:, ROTATION] = rotation.T
     felt = np.empty((2, 1, 3, n))
     np.multiply(acc_mps2.T, 1.0 / STANDARD_GRAVITY_MPS2, out=felt[0, 0])
-    felt[1, 0] = rate_radps.T
+    np.subtract(gyr_radps.T, bias_radps.T, out=felt[1, 0])
     # rotation (earth component, sensor component) times what was felt, for force and rate at once
-    parts = twice.reshape(3, 3, n) * felt
+    parts = rotation.reshape(3, 3, n) * felt
     turned = parts[:, :, 0] + parts[:, :, 1]
     turned += parts[:, :, 2]
     rows[:, FORCE.start : RATE.stop] = turned.reshape(6, n).T
-    return rows

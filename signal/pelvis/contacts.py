@@ -11,6 +11,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import mul
 
@@ -24,6 +25,23 @@ SHORTEST_STEP_SAMPLES = 40
 BODY_WEIGHT_G = 1.0
 LOADED_G = 1.25
 UNLOADED_G = 0.85
+
+
+# 64 rows: looking at each of them takes no longer than asking NumPy which ones matter
+FEW_ROWS = 64
+
+
+def _crossings(previous: float, values: Array, levels: tuple[float, ...]) -> Iterable[tuple[int, float, float]]:
+    """Return (row, value before it, value) for every row that crosses a level, and maybe for others."""
+    if len(values) <= FEW_ROWS:
+        rows = values.tolist()
+        return zip(range(len(rows)), (previous, *rows), rows)  # noqa: B905 - the last row is before no other
+    z = np.concatenate(([previous], values))
+    above = np.zeros(len(z), np.int8)
+    for level in levels:
+        above += z >= level
+    crossing = (above[1:] != above[:-1]).nonzero()[0]
+    return zip(crossing.tolist(), z[crossing].tolist(), z[crossing + 1].tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +69,20 @@ class AnchorFinder:
 
     def find(self, first_index: int, vertical_g: Array) -> list[tuple[int, Anchor]]:
         """Return (index of the deciding row, anchor) for rows centred on ``first_index`` onward."""
-        z = np.concatenate(([self._previous], vertical_g))
-        self._previous = float(vertical_g[-1])
-        a, b = z[:-1], z[1:]
-        kinds = (
-            ((a < BODY_WEIGHT_G) & (b >= BODY_WEIGHT_G)) * 1
-            + ((a < LOADED_G) & (b >= LOADED_G)) * 2
-            + ((a >= BODY_WEIGHT_G) & (b < BODY_WEIGHT_G)) * 4
-            + ((a >= UNLOADED_G) & (b < UNLOADED_G)) * 8
-        )
         found: list[tuple[int, Anchor]] = []
-        for i in kinds.nonzero()[0].tolist():
-            kind = int(kinds[i])
-            low, high = float(a[i]), float(b[i])
+        pairs = _crossings(self._previous, vertical_g, (UNLOADED_G, BODY_WEIGHT_G, LOADED_G))
+        self._previous = float(vertical_g[-1])
+        for i, low, high in pairs:
             index = first_index + i
-            if kind & 1 and index > self._valid_from:
+            if low < BODY_WEIGHT_G <= high and index > self._valid_from:
                 self._rise = index - 1 + (BODY_WEIGHT_G - low) / (high - low)
-            if kind & 2 and not self._loaded and self._rise - self._up >= SHORTEST_STEP_SAMPLES:
+            if low < LOADED_G <= high and not self._loaded and self._rise - self._up >= SHORTEST_STEP_SAMPLES:
                 self._loaded = True
                 self._up = self._rise
                 self._down = math.nan
-            if kind & 4 and self._loaded:
+            if self._loaded and high < BODY_WEIGHT_G <= low:
                 self._down = index - 1 + (low - BODY_WEIGHT_G) / (low - high)
-            if kind & 8 and self._loaded:
+            if self._loaded and high < UNLOADED_G <= low:
                 self._loaded = False
                 found.append((index, Anchor(self._up, self._down)))
         return found
@@ -387,20 +396,16 @@ class TouchFinder:
 
     def find(self, first_index: int, vertical_g: Array) -> list[tuple[int, float]]:
         """Return (index of the deciding row, fractional index of the rise) for rows centred from ``first_index``."""
-        z = np.concatenate(([self._previous], vertical_g))
-        self._previous = float(vertical_g[-1])
-        a, b = z[:-1], z[1:]
-        real = np.arange(first_index, first_index + len(b)) > self._valid_from
-        kinds = ((a < TOUCH_G) & (b >= TOUCH_G)) * 1 + ((b < TOUCH_REARM_G) & real) * 2
         found: list[tuple[int, float]] = []
-        changes = np.flatnonzero((kinds != np.concatenate(([0], kinds[:-1]))) & (kinds > 0))
-        for i in changes.tolist():
-            if kinds[i] & 2:
+        pairs = _crossings(self._previous, vertical_g, (TOUCH_REARM_G, TOUCH_G))
+        self._previous = float(vertical_g[-1])
+        for i, low, high in pairs:
+            row = first_index + i
+            if low < TOUCH_REARM_G and row - 1 > self._valid_from:
                 self._armed = True
-            elif self._armed:
+            if self._armed and low < TOUCH_G <= high:
                 self._armed = False
-                low, high = float(a[i]), float(b[i])
-                found.append((first_index + i, first_index + i - 1 + (TOUCH_G - low) / (high - low)))
+                found.append((row, row - 1 + (TOUCH_G - low) / (high - low)))
         return found
 
     def restart(self, index: int) -> None:
