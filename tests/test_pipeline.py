@@ -44,6 +44,7 @@ from pelvis.data import (
 from pelvis.metrics import METRICS
 from pelvis.pipeline import MOTION_HOP_SAMPLES, Pipeline, Settings
 from pelvis.simulate import Drift, Phase, Scenario, SensorModel, TrueContact, Variability
+from pelvis.steps import SAID_LATE
 
 STANDING, RUNNING, WALKING = ActivityState.STANDING, ActivityState.RUNNING, ActivityState.WALKING
 RATES_HZ = (208.0, 100.0, 400.0)
@@ -191,7 +192,8 @@ def test_a_row_is_complete_in_its_halves_at_the_times_it_states(rate_hz: float) 
     for step in only(Step, said)[::3]:
         early = run(*joined(pieces, step.reported_at_s))
         assert repr(next(s for s in only(Step, early) if s.step_index == step.step_index)) == repr(step)
-        assert all(s.step_index != step.step_index for s in only(Stride, early))
+        # what is said when the gate opens comes whole
+        assert SAID_LATE in step.flags or all(s.step_index != step.step_index for s in only(Stride, early))
         if step.step_index in strides:
             late = run(*joined(pieces, strides[step.step_index].completed_at_s))
             assert repr(step) in events(late)
@@ -257,8 +259,10 @@ def test_a_contact_is_said_within_80_ms_and_confirmed_by_its_step(speed_mps: flo
     provisional = {p.contact_id: p for p in only(ProvisionalContact, said)}
     pairs = matched(said, truth)
     confirmed = [(provisional[step.contact_id], contact) for step, contact in pairs if step.contact_id is not None]
-    # the first step of a run opens the gate: there was nothing to say before
-    assert len(confirmed) >= len(pairs) - 1
+    # a step opens the gate: there was nothing to say before
+    late = [step for step, _ in pairs if SAID_LATE in step.flags]
+    assert all(step.contact_id is None for step in late)
+    assert len(confirmed) >= len(pairs) - len(late) - 1
     delay_s = np.array([p.decided_at_s - contact.initial_contact_s for p, contact in confirmed])
     assert delay_s.max() <= 0.080
     assert delay_s.min() > 0.0
@@ -337,8 +341,8 @@ def test_a_simulated_runner_is_measured_as_well_as_real_ones_were(
     samples, truth = simulated(scenario, seed=round(speed_mps * 10))
     said = run(samples)
     pairs = matched(said, truth)
-    # the gate wants eight cycles first; the last contacts are cut off by the end
-    assert len(pairs) >= len(truth) - 9
+    # the first loading ends no cycle; the last contacts are cut off by the end
+    assert len(pairs) >= len(truth) - 2
     assert [step.side for step, _ in pairs[1:]] == [contact.side for _, contact in pairs[1:]]
     contact_ms = np.array([1e3 * (s.initial_contact_s - c.initial_contact_s) for s, c in pairs])
     toe_off_ms = np.array([1e3 * (s.toe_off_s - c.toe_off_s) for s, c in pairs])
@@ -357,7 +361,7 @@ def test_the_sensor_rate_hardly_matters(rate_hz: float) -> None:
     samples, truth = simulated(Scenario(duration_s=25.0, sensor=SensorModel(rate_hz=rate_hz)))
     said = run(samples)
     pairs = matched(said, truth)
-    assert len(pairs) >= len(truth) - 9
+    assert len(pairs) >= len(truth) - 2
     assert [step.side for step, _ in pairs[1:]] == [contact.side for _, contact in pairs[1:]]
     for name in ("contact_time_s", "pelvic_drop_deg", "vertical_oscillation_m"):
         measured, true = known(pairs, said, name, SETTLED_S)
@@ -408,7 +412,7 @@ def test_left_and_right_are_never_exchanged_however_the_sensor_sits(
         seed,
     )
     pairs = matched(run(samples), truth)
-    assert len(pairs) >= len(truth) - 9
+    assert len(pairs) >= len(truth) - 2
     assert all(step.side in (contact.side, Side.UNKNOWN) for step, contact in pairs)
     assert sum(step.side is Side.UNKNOWN for step, _ in pairs) <= 1
     contact_ms = np.array([1e3 * (s.metrics["contact_time_s"] - c.contact_time_s) for s, c in pairs])
@@ -484,11 +488,12 @@ def test_a_hole_of_three_seconds_breaks_the_run_and_the_side_is_found_again(hole
             assert stride.completed_at_s < start_s or np.isnan(stride.metrics["sway_m"])
             assert not stride.metrics["step_time_s"] > 0.5
     behind = [(s, c) for s, c in pairs if s.initial_contact_s > end_s]
-    # four cycles after a run that was established, or eight
-    assert behind[0][0].initial_contact_s < end_s + 4.0
-    assert behind[0][0].side is Side.UNKNOWN
-    assert all(step.side is contact.side for step, contact in behind[1:])
-    assert len(behind) > 35
+    # the first loading behind the hole ends no cycle
+    assert behind[0][0].initial_contact_s < end_s + 1.0
+    assert all(step.side is contact.side for step, contact in behind)
+    # known again after a few cycles
+    assert behind[0][0].reported_at_s < end_s + 3.0
+    assert len(behind) > 40
     gap_s = stream(said, "t_s")
     assert not np.any((gap_s > start_s + 0.01) & (gap_s < end_s - 0.01))
 
@@ -515,7 +520,7 @@ def test_without_a_gyroscope_there_are_steps_but_neither_sides_nor_angles() -> N
     samples, truth = simulated(Scenario(duration_s=25.0))
     said = run(replace(samples, gyr_radps=np.zeros_like(samples.gyr_radps)), motion=True)
     pairs = matched(said, truth)
-    assert len(pairs) >= len(truth) - 9
+    assert len(pairs) >= len(truth) - 2
     assert all(step.side is Side.UNKNOWN for step, _ in pairs)
     for step, _ in pairs:
         assert np.isnan(step.metrics["pelvic_drop_deg"])
@@ -555,7 +560,7 @@ def test_zeros_before_the_sensor_wakes_up_do_no_harm() -> None:
     samples.gyr_radps[asleep] = 0.0
     said = run(samples, motion=True)
     pairs = matched(said, truth)
-    assert len(pairs) >= len(truth) - 9
+    assert len(pairs) >= len(truth) - 2
     assert all(step.side is contact.side for step, contact in pairs[1:])
     drop, true = known(pairs, said, "pelvic_drop_deg", SETTLED_S)
     assert np.sqrt(np.mean((drop - true) ** 2)) < 0.7

@@ -8,9 +8,10 @@ nothing and nothing rests on what came later.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -83,6 +84,7 @@ class Pipeline:
         self._steps = StepTracker(self._past, settings.models, tells_inputs=settings.inputs)
         self._due: deque[tuple[int, Anchor]] = deque()
         self._activity = ActivityState.OTHER
+        self._changed_s = -math.inf
         self._next_watch = WATCH_SAMPLES
         self._marks: list[tuple[int, complex, int]] = []
         self._marked = 0
@@ -179,12 +181,16 @@ class Pipeline:
         for item in items:
             if isinstance(item, Activity):
                 self._activity = item.state
+                if item.t_s < self._changed_s:
+                    # a run is known later than it began: what was said meanwhile stands
+                    item = replace(item, t_s=self._changed_s)
+                self._changed_s = item.t_s
             yield item
 
     def _watch(self, row: int) -> Iterator[CoreOutput]:
         """Say every half second without running whether the runner stands, walks or does something else."""
         self._next_watch = row + WATCH_HOP_SAMPLES
-        if self._steps.gate.open:
+        if self._steps.gate.promising:
             return
         stop = row - LEVEL_TAPS // 2 + 1
         state = classify_rest(self._past.level.view(stop - WATCH_SAMPLES, stop)[:, 0])

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate
+from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate, alternation, drive_ratio, likeness
 from pelvis.align import GRID_PERIOD_S
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
@@ -55,6 +55,8 @@ from pelvis.quality import judge
 from pelvis.windows import (
     CLIPPED,
     FILLED,
+    LEVEL_TAPS,
+    LOOK_BACK_ROWS,
     SMOOTH_TAPS,
     Past,
     StepView,
@@ -76,6 +78,10 @@ RUNNING_LEVEL_STEPS = (2, 4, 8, 16)
 TOUCH_EXPIRES_SAMPLES = 120
 # 60 ms: a touch and the anchor it belongs to
 TOUCH_MATCH_SAMPLES = 14
+# 80 ms: sprinters stand longer; 1.2 steps: the slowest joggers leave the ground about when the other foot comes down
+SHORTEST_CONTACT_SAMPLES, LONGEST_CONTACT_RATIO = 16, 1.2
+# flag of a step that was said when the gate opened, not as soon as it could be measured
+SAID_LATE = "said_late"
 # 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
 ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
 _EDGE = np.array(EDGE_SAMPLES)
@@ -104,11 +110,37 @@ _LOOK_FROM = _positions(0.0, 0.0, 0.0, 0.0)
 _LOOK = np.column_stack([_positions(*one) - _LOOK_FROM for one in np.eye(4).tolist()])
 
 
+def _turn(signals: Array, forward: complex) -> Array:
+    """Return vertical force, fore-aft force, pitch rate, roll rate (n, 4) of earth-frame signals (n, 6)."""
+    c, s = forward.real, forward.imag
+    turned: Array = signals @ np.array(
+        ((0, c, 0, 0), (0, s, 0, 0), (1, 0, 0, 0), (0, 0, -s, c), (0, 0, c, s), (0, 0, 0, 0)), dtype=np.float64
+    )
+    return turned
+
+
 @dataclass(slots=True)
 class _Touch:
     contact_id: int
     rise: float
     row: int
+
+
+@dataclass(slots=True)
+class _Loading:
+    """A loading and what is needed to make a step of it, now or once the gate opens.
+
+    ``signals`` (48, 6) hold the event model's points and early stance; ``mean`` the mean row over the last two steps,
+    ``heading`` the direction of the mount's reference axis in them, ``run_steps`` how many steps had been learned from.
+    """
+
+    anchor: Anchor
+    period: float
+    signals: Array
+    running: bool
+    mean: Array | None = None
+    heading: complex = 1 + 0j
+    run_steps: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +214,8 @@ class StepTracker:
         self._slow_axis = ForwardAxis(0.0)
         self._side = SideVote()
         self._anchors: deque[Anchor] = deque(maxlen=3)
+        self._step_before: Array | None = None
+        self._waiting: deque[_Loading] = deque()
         self._made: deque[_Made] = deque()
         self._touch: _Touch | None = None
         self._touch_offset = 0.0
@@ -217,8 +251,8 @@ class StepTracker:
         if self._touch is not None and row - self._touch.row >= TOUCH_EXPIRES_SAMPLES:
             yield from self._withdraw(self._past.known_s(row))
         if self.gate.open and self._anchors and (row - self._anchors[-1].down) * GRID_PERIOD_S > LONGEST_PAUSE_S:
-            self.gate.close()
             yield from self._stop(self._past.known_s(row))
+            self._break_off()
 
     @property
     def next_expiry(self) -> int:
@@ -243,10 +277,8 @@ class StepTracker:
     def restart(self, known_s: float) -> Iterator[CoreOutput]:
         """After a hole seen at ``known_s`` the run is broken: find side and forward again; the mount stays."""
         if self.gate.open:
-            self.gate.close()
             yield from self._stop(known_s)
-        self.gate.close()
-        self._anchors.clear()
+        self._break_off()
 
     def finish(self, known_s: float) -> Iterator[CoreOutput]:
         """Say what is known of the strides that will not be completed any more, and take back the last touch."""
@@ -257,43 +289,60 @@ class StepTracker:
     # -- one step ----------------------------------------------------------------
 
     def decide(self, anchor: Anchor, row: int) -> Iterator[Told]:
-        """Take in a loading whose window is complete at ``row``; yield the step if it is one of running."""
+        """Take in a loading whose window is complete at ``row``; yield its step if it is one of running.
+
+        The loading that opens the gate is said together with those that led to it.
+        """
         self._anchors.append(anchor)
         if len(self._anchors) < 2:
             return
         period = anchor.up - self._anchors[-2].up
         if period * GRID_PERIOD_S > LONGEST_PAUSE_S:
             if self.gate.open:
-                self.gate.close()
                 yield from self._stop(self._past.known_s(row))
-            while len(self._anchors) > 1:
-                self._anchors.popleft()
-            self.gate.close()
+            self._break_off()
+            self._anchors.append(anchor)
             return
         was_open = self.gate.open
-        running = self.gate.pass_cycle(self._cycle(anchor, period), self._time_s(anchor.up))
+        signals = self._look(anchor)
+        running = self.gate.pass_cycle(self._cycle(anchor, period, signals), self._time_s(anchor.up))
         if was_open and not self.gate.open:
             yield from self._stop(self._past.known_s(row))
             return
-        pair_seen = len(self._anchors) == 3 and self.gate.promising
-        if not pair_seen:
+        loading = _Loading(anchor, period, signals[2 * PHASES :], running)
+        self._wait(loading, row)
+        if len(self._anchors) < 3 or not self.gate.promising:
             self._run_steps = 0
             self.stride_samples = 0
             return
         if self._run_steps == 0:
             self._begin()
-        signals = self._look(anchor)
-        mean = self._learn(anchor, signals)
-        if self.gate.open and not was_open:
-            yield Activity(self._time_s(anchor.up), ActivityState.RUNNING, self._past.known_s(row))
+        loading.mean = self._learn(anchor, signals)
+        loading.heading = self.mean_heading
+        loading.run_steps = self._run_steps
+        if not self.gate.open:
+            return
+        if not was_open:
+            yield Activity(self._time_s(self._waiting[0].anchor.up), ActivityState.RUNNING, self._past.known_s(row))
         yield from self._notices(row)
-        if running:
-            yield from self._measure(anchor, period, signals[2 * PHASES :], mean, row)
-        elif self.gate.open:
-            # a loading that does not count breaks the chain of contacts
-            yield from self._close_strides(self._past.known_s(row))
+        yield from self._say(row)
 
-    def _cycle(self, anchor: Anchor, period: float) -> Cycle:
+    def _wait(self, loading: _Loading, row: int) -> None:
+        """Keep a loading until it is said; forget those that led to nothing, or lie too far back."""
+        self._waiting.append(loading)
+        while len(self._waiting) > self.gate.cycles or (
+            self._waiting and self._waiting[0].anchor.up < row - LOOK_BACK_ROWS
+        ):
+            self._waiting.popleft()
+
+    def _break_off(self) -> None:
+        """Forget the loadings so far: what comes next does not follow on them."""
+        self.gate.close()
+        self._anchors.clear()
+        self._waiting.clear()
+        self._step_before = None
+
+    def _cycle(self, anchor: Anchor, period: float, signals: Array) -> Cycle:
         before = self._anchors[-2]
         first = int(before.down)
         level = self._past.level.view(first, int(anchor.down) + 1)[:, 0]
@@ -301,7 +350,19 @@ class StepTracker:
         loading = level[up:]
         impulse = (float(np.add.reduce(loading)) - len(loading)) * GRID_PERIOD_S * STANDARD_GRAVITY_MPS2
         lowest, highest = np.minimum.reduce(level[:up]), np.maximum.reduce(loading)
-        return Cycle(period * GRID_PERIOD_S, impulse, float(lowest), float(highest))
+        alternates = drive = alike = math.nan
+        if not self.gate.open and len(self._anchors) == 3:
+            alternates, drive = alternation(signals[: 2 * PHASES]), drive_ratio(signals[: 2 * PHASES])
+            if self._step_before is not None:
+                alike = likeness(self._step_before, signals[PHASES : 2 * PHASES])
+        self._step_before = signals[:PHASES] if len(self._anchors) == 3 else None
+        made_up = impulse > self.gate.most_impulse_mps and self._is_filled(first, int(anchor.down))
+        return Cycle(period * GRID_PERIOD_S, impulse, float(lowest), float(highest), alternates, drive, alike, made_up)
+
+    def _is_filled(self, first: int, last: int) -> bool:
+        """Whether samples were lost that the smoothed vertical force from ``first`` to ``last`` rests on."""
+        reach = LEVEL_TAPS // 2
+        return bool(self._past.rows.view(max(first - reach, self._past.rows.start), last + reach)[:, FILLED].any())
 
     def _begin(self) -> None:
         """Learn forward anew, unless it is settled: a run seems to begin."""
@@ -313,7 +374,7 @@ class StepTracker:
     def _look(self, anchor: Anchor) -> Array:
         """Return the smoothed signals (96, 6) at all phases and instants a step needs: axis, events, side."""
         first = self._anchors[0].up
-        positions = _LOOK @ (first, self._anchors[1].up, anchor.up, anchor.down)
+        positions = _LOOK @ (first, self._anchors[-2].up, anchor.up, anchor.down)
         positions += _LOOK_FROM
         # a short loading may end before the roll window does: hold the last value known
         stop = int(anchor.down) + DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2
@@ -385,22 +446,43 @@ class StepTracker:
             known_s = self._past.known_s(row)
             yield Notice(known_s, kind, text, known_s)
 
-    def _measure(self, anchor: Anchor, period: float, signals: Array, mean: Array, row: int) -> Iterator[Told]:
-        forward = cmath.exp(1j * self._axis.angle_rad) * self.mean_heading
-        c, s = forward.real, forward.imag
-        # from east, north, up to: vertical force, fore-aft force, pitch rate, roll rate
-        turned = signals @ np.array(
-            ((0, c, 0, 0), (0, s, 0, 0), (1, 0, 0, 0), (0, 0, -s, c), (0, 0, c, s), (0, 0, 0, 0)), dtype=np.float64
-        )
+    def _say(self, row: int) -> Iterator[Told]:
+        """Say the steps of the loadings that wait, forward and side as they are known now.
+
+        In an open gate that is one; when it opens, all that led to it.
+        """
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        if waiting[0].mean is None:
+            # the first loading had no two steps before it
+            waiting[0].mean, waiting[0].heading = waiting[1].mean, waiting[1].heading
+        forward = cmath.exp(1j * self._axis.angle_rad)
+        turned = [_turn(loading.signals, forward * loading.heading) for loading in waiting]
+        sides = self._which_sides(waiting, turned)
+        for loading, signals, (side, confidence) in zip(waiting, turned, sides, strict=True):
+            if loading.running:
+                yield from self._measure(loading, signals, side, confidence, row, late=loading is not waiting[-1])
+            else:
+                # a loading that does not count breaks the chain of contacts
+                yield from self._close_strides(self._past.known_s(row))
+
+    def _measure(
+        self, loading: _Loading, turned: Array, side: Side, confidence: float, row: int, *, late: bool
+    ) -> Iterator[Told]:
+        anchor, period, mean = loading.anchor, loading.period, loading.mean
+        assert mean is not None
+        forward = cmath.exp(1j * self._axis.angle_rad) * loading.heading
         begin = anchor.up if self.has_gyroscope else self._rise_foot(anchor)
         features = event_features(anchor, period, turned[:EVENT_POINTS, :3], begin)
         events = find_events(features, self._models, with_gyroscope=self.has_gyroscope)
+        if not SHORTEST_CONTACT_SAMPLES <= events.toe_off - events.initial_contact <= LONGEST_CONTACT_RATIO * period:
+            # whatever this was, no foot did it
+            yield from self._close_strides(self._past.known_s(row))
+            return
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
-        roll_radps = float(np.add.reduce(turned[EVENT_POINTS:, 3])) / len(ROLL_WINDOW)
-        side, confidence = self._which_side(roll_radps, anchor, period)
         evidence = Evidence(
             strangeness=events.strangeness,
-            run_steps=self._run_steps,
+            run_steps=loading.run_steps,
             period_ratio=period / self._typical_period if self._typical_period else 1.0,
             filled_ratio=float(mean[FILLED]),
             clipped_ratio=float(mean[CLIPPED]),
@@ -424,7 +506,7 @@ class StepTracker:
             side_confidence=confidence,
             metrics=measure_step(view),
             quality=quality,
-            flags=flags,
+            flags=(*flags, SAID_LATE) if late else flags,
             reported_at_s=known_s,
         )
         if self._tells_inputs:
@@ -446,14 +528,23 @@ class StepTracker:
         start = up - RISE_BEFORE_SAMPLES
         return rise_foot(self._past.smooth.view(start, stop + 1)[:, 2], start)
 
-    def _which_side(self, roll_radps: float, anchor: Anchor, period: float) -> tuple[Side, float]:
+    def _which_sides(self, waiting: list[_Loading], turned: list[Array]) -> list[tuple[Side, float]]:
+        """Return side and confidence of every loading; the votes of all of them count for each."""
         if not self.has_gyroscope:
-            return Side.UNKNOWN, 0.0
-        lock, confidence = self._side.vote(roll_radps, round((anchor.up - self._last_side_up) / period))
-        self._last_side_up = anchor.up
-        if lock == 0.0:
-            return Side.UNKNOWN, 0.0
-        return (Side.RIGHT if (lock > 0.0) != self._side.swapped else Side.LEFT), confidence
+            return [(Side.UNKNOWN, 0.0)] * len(waiting)
+        confidence, lock, steps_apart = 0.0, 0.0, [0] * len(waiting)
+        for k, (loading, signals) in enumerate(zip(waiting, turned, strict=True)):
+            if loading.running:
+                roll_radps = float(np.add.reduce(signals[EVENT_POINTS:, 3])) / len(ROLL_WINDOW)
+                steps_apart[k] = round((loading.anchor.up - self._last_side_up) / loading.period)
+                lock, confidence = self._side.vote(roll_radps, steps_apart[k])
+                self._last_side_up = loading.anchor.up
+        sides: list[tuple[Side, float]] = []
+        for apart in reversed(steps_apart):
+            is_right = (lock > 0.0) != self._side.swapped
+            sides.append((Side.UNKNOWN if lock == 0.0 else Side.RIGHT if is_right else Side.LEFT, confidence))
+            lock *= -1.0 if apart % 2 else 1.0
+        return sides[::-1]
 
     def _view(self, events: Events, side: Side, forward: complex, mean: Array, row: int) -> StepView:
         past = self._past
@@ -525,6 +616,7 @@ class StepTracker:
 
     def _stop(self, known_s: float) -> Iterator[CoreOutput]:
         """Close what is open: the runner stopped running."""
+        self._waiting.clear()
         if self._touch is not None:
             yield from self._withdraw(known_s)
         yield from self._close_strides(known_s)

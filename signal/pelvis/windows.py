@@ -198,8 +198,10 @@ _UNKNOWN_AXES = np.full((3, 3), np.nan)
 # columns added to the attitude rows
 KNOWN, FILLED, CLIPPED = ROW_CHANNELS, ROW_CHANNELS + 1, ROW_CHANNELS + 2
 PAST_CHANNELS = ROW_CHANNELS + 3
-# 700 rows: two strides of the longest kind (1.04 s) and the delay of deciding
-KEPT_ROWS = 700
+# 2000 rows = 10 s: sixteen cycles of slow running (0.52 s each), after which the doubtful ones are said as well
+LOOK_BACK_ROWS = 2000
+# and 700 more: two strides of the longest kind (1.04 s) and the delay of deciding
+KEPT_ROWS = LOOK_BACK_ROWS + 700
 SMOOTH_TAPS, LEVEL_TAPS = 11, 21
 # 5: the touch must be said early; 10 ms of delay instead of 25
 TOUCH_TAPS = 5
