@@ -151,7 +151,8 @@ def test_every_row_is_numbered_and_in_order(run_csv: Path, tmp_path: Path) -> No
 
 def test_a_step_is_known_at_reported_at_and_whole_at_completed_at(run_csv: Path, tmp_path: Path) -> None:
     rows, _ = analyze(run_csv, tmp_path)
-    for row in rows[3:-4:6]:
+    # the first steps of a run are said together, when it is clear that it is one
+    for row in rows[8:-4:6]:
         index = int(row["step_index"])
         early, _ = analyze(cut(run_csv, number(row["reported_at_s"]), tmp_path / "cut.csv"), tmp_path)
         assert {name: early[index][name] for name in AT_REPORT} == {name: row[name] for name in AT_REPORT}

@@ -111,7 +111,9 @@ def take_down(trials: Sequence[Trial], draws: Iterable[Draw] = DRAWS) -> Trainin
 
 def fit_models(training: Training) -> EventModels:
     """Return the event models that suit these steps best, rounded as they are printed."""
-    turning, still = training.of(training.gyroscope), training.of(~training.gyroscope)
+    # the first seconds of a run are settling: attitude and forward are not yet what the models will be given
+    settled = training.of(training.scored)
+    turning, still = settled.of(settled.gyroscope), settled.of(~settled.gyroscope)
     return EventModels(
         version=VERSION,
         initial_contact=_ridge(turning, turning.contact_origin_s, turning.contact_s, CONTACT_FEATURES),
