@@ -31,15 +31,17 @@ class SymmetricSmoother:
         self._weights = interior_hann(taps)
         self._taps = taps
         self.delay_samples = taps // 2
-        self._past: Array | None = None
+        self._past: History | None = None
 
     def smooth(self, block: Array) -> Array:
         """Return (n, channels): row i is centred ``delay_samples`` rows before row i of the block."""
+        before = self._taps - 1
         if self._past is None:
-            self._past = np.repeat(block[:1], self._taps - 1, axis=0)
-        window = np.concatenate((self._past, block))
-        n = len(block)
-        self._past = window[n:].copy()
+            self._past = History(block.shape[1], before)
+            self._past.append(np.repeat(block[:1], before, axis=0))
+        self._past.append(block)
+        n, end = len(block), self._past.end
+        window = self._past.view(end - n - before, end)
         # every window of the past by itself: each sum is made the same way whatever the length of the block
         step, channel = window.strides
         windows = np.ndarray((n, window.shape[1], self._taps), np.float64, window, 0, (step, channel, step))

@@ -18,7 +18,7 @@ import numpy as np
 
 from pelvis.activity import WATCH_HOP_SAMPLES, WATCH_SAMPLES, classify_rest
 from pelvis.align import GRID_PERIOD_S, Aligned, Aligner, Hole
-from pelvis.attitude import ROW_CHANNELS, AttitudeTracker
+from pelvis.attitude import PIECE_ROWS, ROW_CHANNELS, AttitudeTracker
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import Anchor, AnchorFinder, TouchFinder
 from pelvis.cues import DEFAULT_RULES, Coach, CueRule, CueSettings
@@ -214,20 +214,25 @@ class Pipeline:
         """Say the continuous motion of all hops marked so far."""
         if not self._marks:
             return
-        counts, ahead, codes = zip(*self._marks, strict=True)
-        start = self._marked - sum(counts)
-        force, obliquity, tilt, rotation = pelvis_motion(
-            self._past.rows.view(start, self._marked), self._motion_axes, np.repeat(np.array(ahead), counts)
-        )
+        counts, heading, codes = zip(*self._marks, strict=True)
+        ahead = np.repeat(np.array(heading), counts)
+        activity = np.repeat(np.array(codes, dtype=np.int8), counts)
+        first = self._marked - len(ahead)
+        for low in range(0, len(ahead), PIECE_ROWS):
+            piece = slice(low, low + PIECE_ROWS)
+            start, stop = first + low, min(first + low + PIECE_ROWS, self._marked)
+            force, obliquity, tilt, rotation = pelvis_motion(
+                self._past.rows.view(start, stop), self._motion_axes, ahead[piece]
+            )
+            yield Motion(
+                t_s=self._aligner.origin_s + np.arange(start, stop, dtype=np.float64) * GRID_PERIOD_S,
+                acc_g=force,
+                obliquity_deg=obliquity,
+                tilt_deg=tilt,
+                rotation_deg=rotation,
+                activity=activity[piece],
+            )
         self._marks.clear()
-        yield Motion(
-            t_s=self._aligner.origin_s + np.arange(start, self._marked, dtype=np.float64) * GRID_PERIOD_S,
-            acc_g=force,
-            obliquity_deg=obliquity,
-            tilt_deg=tilt,
-            rotation_deg=rotation,
-            activity=np.repeat(np.array(codes, dtype=np.int8), counts),
-        )
 
     def _break(self, hole: Hole) -> Iterator[CoreOutput]:
         """Close what is open before a hole too long to fill, and begin anew behind it."""

@@ -259,17 +259,21 @@ def pelvis_motion(rows: Array, axes: Array | None, ahead: NDArray[np.complex128]
     if axes is None:
         unknown = np.full(n, np.nan)
         return np.full((n, 3), np.nan), unknown, unknown, unknown
-    r = rows.T
-    force = np.empty((n, 3))
-    pointing: list[list[Array]] = []
-    for k, (x, y, z) in enumerate(axes.T.tolist()):
-        pointing.append([r[3 * i] * x + r[3 * i + 1] * y + r[3 * i + 2] * z for i in range(3)])
-        east, north, high = pointing[k]
-        force[:, k] = r[9] * east + r[10] * north + r[11] * high
+    # sums of three terms, written out: a matrix product's rounding may depend on the number of rows
+    # earth component, sensor component or force, time
+    turn = np.ascontiguousarray(rows[:, : FORCE.stop].T).reshape(4, 3, n)
+    # earth components (second index) of the pelvis' axes (first)
+    across = axes.T[:, :, np.newaxis, np.newaxis]
+    pointing = turn[:3, 0] * across[:, 0]
+    pointing += turn[:3, 1] * across[:, 1]
+    pointing += turn[:3, 2] * across[:, 2]
+    force = turn[3, 0] * pointing[:, 0]
+    force += turn[3, 1] * pointing[:, 1]
+    force += turn[3, 2] * pointing[:, 2]
     east, north, dip = pointing[0]
     c, s = ahead.real, ahead.imag
     rotation = np.arctan2(north * c - east * s, east * c + north * s)
-    obliquity = -np.arcsin(np.clip(pointing[1][2], -1.0, 1.0))
-    tilt = np.arctan2(-dip, pointing[2][2])
+    obliquity = -np.arcsin(np.minimum(np.maximum(pointing[1, 2], -1.0), 1.0))
+    tilt = np.arctan2(-dip, pointing[2, 2])
     scale = 180.0 / math.pi
-    return force, obliquity * scale, tilt * scale, rotation * scale
+    return np.ascontiguousarray(force.T), obliquity * scale, tilt * scale, rotation * scale
