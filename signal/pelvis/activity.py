@@ -112,15 +112,19 @@ MOST_DRIVE_RATIO = 1.2
 REGULAR_RATIO = 0.2
 # 1.4: landings of one run differ by less in 999 of 1000; a body that falls is caught with more
 FALL_RATIO = 1.4
+# 0.65: whoever slows down at the end of a flight brakes, which is no evidence of running on
+WEAK_RATIO = 0.65
 # 3 cycles until it is known what is usual
 SETTLED_CYCLES = 3
 # Flights of stairs are run in up to ten or eleven cycles: sixteen say that it is something else
 EVIDENCE_TO_OPEN = 16.0
 EVIDENCE_TO_REOPEN = 8.0
-# A cycle counts more where it drives (0.1 as on stairs, 0.3 as on the flat) and where it is like the stride before.
+# A cycle counts more where it drives (0.1 to 0.2 on stairs, 0.2 to 0.4 jogging on the flat) and where it is like the stride before.
 # Four cycles' worth at most: no run is told from fewer than five
-PLAIN_DRIVE_RATIO = 0.1
+PLAIN_DRIVE_RATIO = 0.12
 EVIDENCE_PER_DRIVE = 15.0
+# 0.45: walking drives as much and more, where vertical force is small; then it is no evidence
+WALKING_DRIVE_RATIO = 0.45
 PLAIN_LIKENESS, FULL_LIKENESS = 0.90, 0.97
 MOST_EVIDENCE = 4.0
 # what a cycle that is none of running takes back
@@ -230,18 +234,20 @@ class RunningGate:
         self.cycles += 1
         if not (running and regular):
             self._evidence -= EVIDENCE_AGAINST
-            if self._evidence > 0.0:
+            if self._evidence > 0.0 and cycle.period_s <= LONGEST_PERIOD_S:
                 return
             self._begin_anew()
             if not running:
                 return
             self.cycles = 1
         sure = min(1.0, beyond_mps / SURE_MPS) ** 2
+        weak = self._passed >= SETTLED_CYCLES and cycle.impulse_mps < WEAK_RATIO * self._impulse_mps
+        walks = sure < 1.0 and cycle.drive_ratio > WALKING_DRIVE_RATIO
         more = 0.0
         # what the first cycles are compared with need not have been running
-        if self.cycles >= 2 and not math.isnan(cycle.drive_ratio):
+        if self.cycles >= 2 and not (weak or walks or math.isnan(cycle.drive_ratio)):
             more += EVIDENCE_PER_DRIVE * max(0.0, cycle.drive_ratio - PLAIN_DRIVE_RATIO)
-        if self.cycles >= 3 and not math.isnan(cycle.likeness):
+        if self.cycles >= 3 and not (weak or walks or math.isnan(cycle.likeness)):
             more += min(1.0, max(0.0, (cycle.likeness - PLAIN_LIKENESS) / (FULL_LIKENESS - PLAIN_LIKENESS)))
         self._evidence += sure * min(MOST_EVIDENCE, 1.0 + sure * more)
         self._follow(cycle)
