@@ -159,7 +159,7 @@ def slopes_table(folder: Path) -> str:
     for run, slope in alcantara(folder):
         said = said_of(run.samples)
         for score in (by_slope.setdefault(slope, Score()), whole):
-            score_run(run, said, score, settle_s=2.0, tail_s=0.15)
+            score_run(run, said, score, settle_s=2.0, tail_s=0.45)
     rows = [
         ("slope, deg", "contacts", "found", "initial contact, ms", "toe-off, ms", "contact time, ms", "its bias, ms")
     ]

@@ -80,6 +80,11 @@ step: **1 is as good as it gets, 0.5 means an error twice as large, 0 means do n
 Each cost was found by adding that disturbance to runs with force-plate truth and watching the error of contact time grow.
 A cost of more than half of {undisturbed:g} ms also sets the step's flag, the worst first. The coach speaks on steps of at least
 `cues.min_quality`. Sources and figures: [accuracy.md](accuracy.md).
+
+`settling` stands at the first {settling} steps of a run, its first two seconds among them: they are provisional.
+
+One more flag lowers nothing: `{late}`. Whether somebody runs takes five steps to tell, where it could be stairs up to sixteen;
+the steps before are said then, all at once. They are measured as well as others, but too late to act upon.
 """
 
 # per disturbance: the flag it sets, the constant in quality.py, what it counts
@@ -99,7 +104,12 @@ def quality_page() -> str:
     """Return the page about what lowers the quality of a step."""
     rows = ["| Flag | Cost | |", "|---|---|---|"]
     rows += [f"| `{flag}` | {getattr(quality, name):g} ms | {what} |" for flag, name, what in DISTURBANCES]
-    return QUALITY_PAGE.format(undisturbed=quality.UNDISTURBED_MS, table="\n".join(rows))
+    return QUALITY_PAGE.format(
+        undisturbed=quality.UNDISTURBED_MS,
+        table="\n".join(rows),
+        settling=int(quality.SETTLING_MS / (0.5 * quality.UNDISTURBED_MS)),
+        late=quality.SAID_LATE,
+    )
 
 
 PAGES: dict[Path, Callable[[], str]] = {

@@ -105,7 +105,7 @@ NOTES: Final[Mapping[str, str]] = {
     "side": "The foot in contact.",
     "side_confidence": "How sure the side is.",
     "quality": "0 (do not use) to 1.",
-    "flags": "What lowered the quality.",
+    "flags": "What lowered the quality; said_late: said when it was clear that the runner runs, with all steps before.",
     "reported_at_s": "Session time of the last sample that had a say in this message.",
     "completed_at_s": "Session time of the last sample that had a say in this message.",
     "decided_at_s": "Session time of the last sample that had a say in this message.",

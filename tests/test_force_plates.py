@@ -5,6 +5,8 @@ Runs where HIPDRIVE_DATA names the folder with the data sets; `benchmarks/accura
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from benchmarks.force_plates import (
     sisfall,
     voisard,
 )
-from pelvis.data import ContactWithdrawn, ProvisionalContact, Step
+from pelvis.data import STANDARD_GRAVITY_MPS2, Array, ContactWithdrawn, ProvisionalContact, Samples, Step
 
 JOGGING = ("D03", "D04")
 JOGGING_FALL = "F05"
@@ -125,38 +127,100 @@ def test_a_real_sacral_accelerometer_is_measured_without_a_gyroscope(data_dir: P
     level, all_slopes = Score(), Score()
     for run, slope_deg in alcantara(data_dir):
         said = said_of(run.samples)
-        score_run(run, said, all_slopes, settle_s=2.0, tail_s=0.15)
+        score_run(run, said, all_slopes, settle_s=2.0, tail_s=0.45)
         if slope_deg == 0.0:
-            score_run(run, said, level, settle_s=2.0, tail_s=0.15)
+            score_run(run, said, level, settle_s=2.0, tail_s=0.45)
     # 13 ms was reached on the level; a slope cannot be seen by vertical and fore-aft force alone
     assert level.rmse("contact_time_ms") <= 13.2
     assert all_slopes.rmse("contact_time_ms") <= 25.0
-    assert all_slopes.extra == 0
-    # what is missed is what comes before the gate opens
-    assert all_slopes.missed <= 1.5 * all_slopes.runs
+    # whole runs of 5 s: what comes before the gate opens is said when it does
+    assert all_slopes.missed == all_slopes.extra == 0
 
 
-def test_daily_life_falls_and_walks_give_hardly_a_step(data_dir: Path) -> None:
-    false, jogging, heard = 0, 0, 0
+def worn_otherwise(samples: Samples) -> Samples:
+    """The same seen by a sensor that sits any other way round."""
+    tilted = rotation_about((1.0, -2.0, 0.5), 2.2)
+    return replace(samples, acc_mps2=samples.acc_mps2 @ tilted.T, gyr_radps=samples.gyr_radps @ tilted.T)
+
+
+def rotation_about(axis: tuple[float, float, float], angle_rad: float) -> Array:
+    """Rodrigues' rotation matrix."""
+    x, y, z = np.array(axis) / np.linalg.norm(axis)
+    cross = np.array(((0.0, -z, y), (z, 0.0, -x), (-y, x, 0.0)))
+    matrix: Array = np.eye(3) + np.sin(angle_rad) * cross + (1.0 - np.cos(angle_rad)) * cross @ cross
+    return matrix
+
+
+def without_gyroscope(samples: Samples) -> Samples:
+    return replace(samples, gyr_radps=np.zeros_like(samples.gyr_radps))
+
+
+WORN = pytest.mark.parametrize(
+    "worn", [lambda samples: samples, worn_otherwise, without_gyroscope], ids=["as worn", "turned", "no gyroscope"]
+)
+
+
+@WORN
+def test_daily_life_falls_and_walks_give_no_steps(data_dir: Path, worn: Callable[[Samples], Samples]) -> None:
+    false: Counter[str] = Counter()
+    for life in (*sisfall(data_dir), *voisard(data_dir)):
+        if life.activity not in (*JOGGING, JOGGING_FALL):
+            said = said_of(worn(life.samples))
+            false[life.activity] += len(contacts_of(said))
+            provisional = sum(isinstance(x, ProvisionalContact) for x in said)
+            assert provisional <= sum(isinstance(x, Step | ContactWithdrawn) for x in said)
+    assert sum(n for activity, n in false.items() if activity.startswith("F")) <= 5
+    assert not {activity: n for activity, n in false.items() if n and not activity.startswith("F")}
+
+
+@WORN
+def test_jogging_is_heard_and_its_cadence_counted(data_dir: Path, worn: Callable[[Samples], Samples]) -> None:
+    jogging = 0
     errors: list[float] = []
     for life in sisfall(data_dir):
-        said = said_of(life.samples)
-        contact_s = contacts_of(said)
-        provisional = sum(isinstance(x, ProvisionalContact) for x in said)
-        withdrawn = sum(isinstance(x, ContactWithdrawn) for x in said)
-        assert provisional <= len(contact_s) + withdrawn
-        if life.activity not in (*JOGGING, JOGGING_FALL):
-            false += len(contact_s)
         if life.activity not in JOGGING:
             continue
+        contact_s = contacts_of(said_of(worn(life.samples)))
         for k, (cadence_spm, counted) in enumerate(zip(life.cadence_spm, life.counted, strict=True)):
             if counted and k >= 2:
                 inside = contact_s[(contact_s >= k * life.window_s) & (contact_s < (k + 1) * life.window_s)]
                 jogging += 1
                 if len(inside) >= 0.85 * (cadence_spm * life.window_s / 60.0 - 1.0):
-                    heard += 1
                     errors.append(120.0 / float(np.median(inside[2:] - inside[:-2])) - cadence_spm)
-    false += sum(len(contacts_of(said_of(walk.samples))) for walk in voisard(data_dir))
-    assert false < 20
-    assert heard >= 0.95 * jogging
+    assert len(errors) >= 0.98 * jogging > 600
+    assert np.std(errors) <= 1.2
     assert abs(np.mean(errors)) < 1.0
+
+
+@WORN
+def test_a_fall_while_jogging_ends_the_steps(data_dir: Path, worn: Callable[[Samples], Samples]) -> None:
+    falls = [life for life in sisfall(data_dir) if life.activity == JOGGING_FALL]
+    assert falls
+    for life in falls:
+        force_g = np.sqrt((life.samples.acc_mps2**2).sum(axis=1)) / STANDARD_GRAVITY_MPS2
+        # the last shock is the body's, and no foot touches down in the 0.3 s before it
+        hits_s = life.samples.t_s[np.flatnonzero(force_g > 3.5)[-1]]
+        contact_s = contacts_of(said_of(worn(life.samples)))
+        assert len(contact_s) >= 5, life.name
+        assert contact_s.max() < hits_s - 0.3, life.name
+
+
+def test_the_first_steps_of_a_run_are_found_and_know_their_side(data_dir: Path) -> None:
+    contacts = found = right = 0
+    errors_ms: list[float] = []
+    for run in fukuchi(data_dir, Device(rate_hz=208.0)):
+        steps = [x for x in said_of(run.samples) if isinstance(x, Step)]
+        contact_s = np.array([step.initial_contact_s for step in steps])
+        first = (run.contact_s > run.lead_s) & (run.contact_s < run.lead_s + 4.0)
+        for k in np.flatnonzero(first).tolist():
+            i = int(np.argmin(np.abs(contact_s - run.contact_s[k])))
+            contacts += 1
+            if abs(contact_s[i] - run.contact_s[k]) < 0.08:
+                found += 1
+                right += steps[i].side == run.sides[k]
+                errors_ms.append(1e3 * (steps[i].metrics["contact_time_s"] - (run.toe_off_s[k] - run.contact_s[k])))
+    # the first loading of each run ends no cycle
+    assert found >= contacts - 48
+    assert right == found
+    # 17 ms: what the first 2 s cost where the axes were not known yet
+    assert np.sqrt(np.mean(np.square(errors_ms))) <= 17.0

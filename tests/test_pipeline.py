@@ -43,8 +43,8 @@ from pelvis.data import (
 )
 from pelvis.metrics import METRICS
 from pelvis.pipeline import MOTION_HOP_SAMPLES, Pipeline, Settings
+from pelvis.quality import SAID_LATE
 from pelvis.simulate import Drift, Phase, Scenario, SensorModel, TrueContact, Variability
-from pelvis.steps import SAID_LATE
 
 STANDING, RUNNING, WALKING = ActivityState.STANDING, ActivityState.RUNNING, ActivityState.WALKING
 RATES_HZ = (208.0, 100.0, 400.0)
@@ -232,6 +232,35 @@ def test_the_runner_can_exchange_left_and_right() -> None:
         # a step is reported after its toe-off: those around the command may be on either side of it
         if step.side is not Side.UNKNOWN and abs(step.reported_at_s - 10.0) > 0.01:
             assert (step.side is contact.side) == (step.reported_at_s < 10.0)
+
+
+def test_the_steps_that_led_to_a_run_are_said_with_the_one_that_settled_it() -> None:
+    samples, truth = simulated(Scenario(duration_s=20.0, first_side=Side.LEFT))
+    said = run(samples)
+    pairs = matched(said, truth)
+    (running,) = [a for a in only(Activity, said) if a.state is ActivityState.RUNNING]
+    late = [step for step, _ in pairs if SAID_LATE in step.flags]
+    assert len(late) >= 4
+    assert [step.step_index for step in late] == list(range(len(late)))
+    assert {step.reported_at_s for step in late} == {running.decided_at_s}
+    assert all(step.contact_id is None for step in late)
+    # the step that settled it comes with them, and in its own time
+    assert pairs[len(late)][0].reported_at_s == running.decided_at_s
+    # side, cadence and strides are those of any other step
+    assert all(step.side is contact.side for step, contact in pairs)
+    assert all(step.metrics["cadence_spm"] > 140.0 for step in late[1:])
+    strides = {stride.step_index: stride for stride in only(Stride, said)}
+    assert all(np.isfinite(strides[step.step_index].metrics["sway_m"]) for step in late)
+    assert running.t_s <= running.decided_at_s - 1.0
+
+
+@pytest.mark.parametrize("speed_mps", [2.3, 3.5, 6.0])
+def test_the_first_two_seconds_of_a_run_are_marked_as_provisional(speed_mps: float) -> None:
+    samples, _ = simulated(Scenario(speed_mps=speed_mps, duration_s=20.0))
+    steps = only(Step, run(samples))
+    begin_s = steps[0].initial_contact_s
+    assert all("settling" in step.flags for step in steps if step.initial_contact_s < begin_s + 2.0)
+    assert not any("settling" in step.flags for step in steps if step.initial_contact_s > begin_s + 6.0)
 
 
 # ---------------------------------------------------------------- provisional contacts
@@ -606,6 +635,39 @@ def test_garbage_raises_nothing_and_is_no_running(pieces: list[Samples]) -> None
     said = run(*pieces, motion=True)
     assert not only(Step, said)
     assert not only(ProvisionalContact, said)
+
+
+def wandering(rng: np.random.Generator, size: float, memory_s: float, n: int) -> Array:
+    """What a person does not keep quite constant: noise of this size that forgets."""
+    keep_ratio = float(np.exp(-GRID_PERIOD_S / memory_s))
+    kicks = size * np.sqrt(1.0 - keep_ratio**2) * rng.standard_normal(n)
+    values = np.empty(n)
+    value = 0.0
+    for i, kick in enumerate(kicks.tolist()):
+        value = keep_ratio * value + kick
+        values[i] = value
+    return values
+
+
+@pytest.mark.parametrize("rate_hz", [2.2, 2.7, 3.3, 4.2])
+@pytest.mark.parametrize("size_g", [1.2, 3.0])
+@pytest.mark.parametrize("oval", [0.0, 0.3])
+def test_a_sensor_shaken_in_the_hand_does_not_run(rate_hz: float, size_g: float, oval: float) -> None:
+    n = 4000
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        # to and fro along one line, or an oval, at the pace of steps, and the wrist turns along
+        phase = 2.0 * np.pi * np.cumsum(rate_hz * (1.0 + wandering(rng, 0.04, 0.5, n))) * GRID_PERIOD_S
+        size = size_g * (1.0 + wandering(rng, 0.15, 0.5, n))
+        along, other = rng.standard_normal(3), rng.standard_normal(3)
+        along /= np.linalg.norm(along)
+        across = np.cross(along, other) / np.linalg.norm(np.cross(along, other))
+        line = along + np.column_stack([wandering(rng, 0.12, 0.7, n) for _ in range(3)])
+        force_g = np.array([0.0, 0.0, 1.0]) + (size * np.sin(phase))[:, np.newaxis] * line
+        force_g += oval * (size * np.cos(phase))[:, np.newaxis] * across + 0.05 * rng.standard_normal((n, 3))
+        gyr = 2.0 * np.cos(phase)[:, np.newaxis] * np.cross(along, across) + 0.1 * rng.standard_normal((n, 3))
+        samples = Samples(np.arange(n) * GRID_PERIOD_S, STANDARD_GRAVITY_MPS2 * force_g, gyr, 200.0)
+        assert not only(Step, run(samples))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.3, 1.0, 3.0, 8.0]))

@@ -119,8 +119,8 @@ SETTLED_CYCLES = 3
 # Flights of stairs are run in up to ten or eleven cycles: sixteen say that it is something else
 EVIDENCE_TO_OPEN = 16.0
 EVIDENCE_TO_REOPEN = 8.0
-# A cycle counts more where it drives (0.1 to 0.2 on stairs, 0.2 to 0.4 jogging on the flat) and where it is like the stride before.
-# Four cycles' worth at most: no run is told from fewer than five
+# A cycle counts more where it drives (0.1 to 0.2 on stairs, 0.2 to 0.4 jogging on the flat) and where it is like the
+# stride before. Four cycles' worth at most: no run is told from fewer than five
 PLAIN_DRIVE_RATIO = 0.12
 EVIDENCE_PER_DRIVE = 15.0
 # 0.45: walking drives as much and more, where vertical force is small; then it is no evidence

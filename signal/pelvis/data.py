@@ -144,7 +144,7 @@ class Step:
     ``contact_id`` is that of the provisional contact it confirms, None where none was said.
     ``metrics`` holds the values of every metric of group "step" in `pelvis.metrics.METRICS`,
     NaN where unknown. ``reported_at_s`` is the time of the last sample that had a say.
-    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it.
+    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it, and `pelvis.quality.SAID_LATE`.
     """
 
     step_index: int
@@ -212,7 +212,7 @@ class Stride:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """The runner changed to this state at ``t_s``."""
+    """The runner changed to this state at ``t_s``, which for running lies some seconds before it was decided."""
 
     t_s: float
     state: ActivityState

@@ -22,6 +22,9 @@ NO_GYROSCOPE_MS = 10.0
 TURNED_MS = 8.0
 AMBIGUOUS_MS = 20.0  # forward and backward told apart with little confidence
 
+SAID_LATE = "said_late"
+"""Flag of a step that was said when it had become clear that the runner runs, not as soon as it could be measured."""
+
 
 def judge(evidence: Evidence) -> tuple[float, tuple[str, ...]]:
     """Return the quality of a step and the flags of what lowered it, the worst first."""

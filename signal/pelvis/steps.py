@@ -51,7 +51,7 @@ from pelvis.filters import at_fraction
 from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
 from pelvis.models import EventModels
 from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
-from pelvis.quality import judge
+from pelvis.quality import SAID_LATE, judge
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -80,8 +80,6 @@ TOUCH_EXPIRES_SAMPLES = 120
 TOUCH_MATCH_SAMPLES = 14
 # 80 ms: sprinters stand longer; 1.2 steps: the slowest joggers leave the ground about when the other foot comes down
 SHORTEST_CONTACT_SAMPLES, LONGEST_CONTACT_RATIO = 16, 1.2
-# flag of a step that was said when the gate opened, not as soon as it could be measured
-SAID_LATE = "said_late"
 # 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
 ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
 _EDGE = np.array(EDGE_SAMPLES)
