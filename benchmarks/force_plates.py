@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array, CoreOutput, Motion, ProvisionalContact, Samples, Step, Stride
 from pelvis.metrics import METRICS
 from pelvis.pipeline import Pipeline, Settings
+from pelvis.simulate import Slip
 
 ACC_LSB_G, GYR_LSB_DPS = 16.0 / 32768.0, 2000.0 / 32768.0
 # nothing in the first seconds of running is scored, the misses after them are
@@ -36,7 +37,7 @@ class Device:
     """What a device adds: everything that is drawn is drawn per trial from ``seed``.
 
     ``mount_deg`` per axis at most, None: any rotation; ``loss_ratio`` of bursts of ``burst_s``; ``still_s`` of standing
-    before the run (0: none).
+    before the run (0: none); a ``slip`` on the belt, its time counted from the beginning of the run.
     """
 
     rate_hz: float = 200.0
@@ -50,6 +51,7 @@ class Device:
     scale_ratio: float = 0.01
     acc_noise_g: float = 150e-6
     gyro_noise_dps: float = 0.008
+    slip: Slip | None = None
     seed: int = 1
 
 
@@ -145,7 +147,11 @@ def _measured(t_s: Array, rows: Array, lead_s: float, device: Device, rng: np.ra
         mounting = Rotation.random(random_state=rng)
     else:
         mounting = Rotation.from_euler("xyz", rng.uniform(-device.mount_deg, device.mount_deg, 3), degrees=True)
-    acc, gyr = mounting.apply(rows[:, :3]), mounting.apply(rows[:, 3:])
+    acc, gyr = rows[:, :3], rows[:, 3:]
+    if device.slip is not None:
+        acc, gyr = device.slip.turn(t_s - lead_s, acc, np.radians(gyr))
+        gyr = np.degrees(gyr)
+    acc, gyr = mounting.apply(acc), mounting.apply(gyr)
     n, band = len(t_s), math.sqrt(device.rate_hz / 2.0)
     acc = acc * (1.0 + rng.normal(0.0, device.scale_ratio, 3)) + rng.normal(0.0, device.acc_bias_g, 3)
     gyr = gyr * (1.0 + rng.normal(0.0, device.scale_ratio, 3)) + rng.normal(0.0, device.gyro_bias_dps, 3)

@@ -78,7 +78,8 @@ step: **1 is as good as it gets, 0.5 means an error twice as large, 0 means do n
 {table}
 
 Each cost was found by adding that disturbance to runs with force-plate truth and watching the error of contact time grow.
-A cost of more than half of {undisturbed:g} ms also sets the step's flag, the worst first. The coach speaks on steps of at least
+A cost of more than half of {undisturbed:g} ms also sets the step's flag, the worst first; made-up samples do so from a share of
+{filled:g} on, since angles suffer more from them than contact time does. The coach speaks on steps of at least
 `cues.min_quality`. Sources and figures: [accuracy.md](accuracy.md).
 
 `settling` stands at the first {settling} steps of a run, its first two seconds among them: they are provisional.
@@ -95,7 +96,7 @@ DISTURBANCES = (
     ("uneven_step_time", "UNEVEN_MS", "per relative deviation from the usual step time beyond 5 %"),
     ("settling", "SETTLING_MS", "divided by the number of steps since the run began"),
     ("no_gyroscope", "NO_GYROSCOPE_MS", "where angular rate is missing"),
-    ("sensor_turned", "TURNED_MS", "where the sensor seems to have turned since its heading was found"),
+    ("sensor_turned", "TURNED_MS", "where the sensor seems to have moved on the belt, until its new place is known"),
     ("forward_ambiguous", "AMBIGUOUS_MS", "per confidence of forward against backward below 0.5"),
 )
 
@@ -106,6 +107,7 @@ def quality_page() -> str:
     rows += [f"| `{flag}` | {getattr(quality, name):g} ms | {what} |" for flag, name, what in DISTURBANCES]
     return QUALITY_PAGE.format(
         undisturbed=quality.UNDISTURBED_MS,
+        filled=quality.FILLED_FLAGGED_RATIO,
         table="\n".join(rows),
         settling=int(quality.SETTLING_MS / (0.5 * quality.UNDISTURBED_MS)),
         late=quality.SAID_LATE,

@@ -26,14 +26,17 @@ HARMLESS_GAP_S = 0.02
 INTERPOLATED_GAP_S = 0.08
 # 0.25 s: as long as the runner is not known to run, a straight line is better than starting over
 BRIDGED_SAMPLES = 50
+# 5 ms for acceleration, 25 ms for angular rate: as long does a stride differ from the one before in the same way
+# (Fukuchi 2017's runners); carried on for longer, the difference at the end of a hole would add up to a wrong angle
+_JOIN = np.exp(-np.arange(1.0, 401.0)[:, np.newaxis] / np.repeat((1.0, 5.0), 3))
 # 2 % of a grid period: the stamps of an exact 200 Hz clock, rounded to microseconds, count as on the grid
 ON_GRID_S = 0.02 * GRID_PERIOD_S
 # 4096 samples: the working set of one block stays in the processor's cache
 LARGEST_BLOCK = 4096
 # 16 samples: up to here plain floats, row by row, take half the time of NumPy, and a third with cold caches
 FEW_SAMPLES = 16
-# 301 rows: one stride at 80 steps a minute, and the row before it
-REMEMBERED_ROWS = 301
+# 602 rows: two strides at 80 steps a minute, and both ends of a hole
+REMEMBERED_ROWS = 602
 # columns of a sample: acceleration, angular rate, whether it was clipped, when it came
 _CLIPPED, _CAME_S, _ROW_CHANNELS = 6, 7, 8
 
@@ -44,7 +47,8 @@ class Aligned:
 
     ``motion`` (n, 6): acc_mps2 then gyr_radps. ``known_s`` (n,) is the time of the last input
     sample each row rests on. ``filled`` and ``clipped`` (n,) are 1 where a row was made up over
-    a hole, and where its samples reached the end of their range, else 0.
+    a hole, and where its samples reached the end of their range, else 0. ``made_up``: all of it is the filling of
+    one hole.
     """
 
     index: int
@@ -52,6 +56,7 @@ class Aligned:
     known_s: Array
     filled: Array
     clipped: Array
+    made_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,14 @@ class Hole:
 class Aligner:
     """Brings `Samples` onto the grid.
 
-    ``stride_samples`` is set by the owner whenever a stride has been measured (0: none): holes up
-    to one stride are filled from one stride back with their ends joined, longer ones become a `Hole`.
+    ``stride_samples`` is set by the owner whenever a stride has been measured (0: none), and with it
+    ``two_strides_samples``, that stride and the one before (0: none). Holes shorter than a stride are filled with the
+    mean of the two strides before, their ends joined; longer ones become a `Hole`.
     """
 
     def __init__(self) -> None:
         self.stride_samples = 0
+        self.two_strides_samples = 0
         self.origin_s = 0.0
         self._next = 0
         self._started = False
@@ -219,7 +226,7 @@ class Aligner:
             self._next = resume
             self._past.append(made_up)
             known_s = np.full(missing, resume_s)
-            yield Aligned(first, made_up, known_s, filled=np.ones(missing), clipped=np.zeros(missing))
+            yield Aligned(first, made_up, known_s, filled=np.ones(missing), clipped=np.zeros(missing), made_up=True)
         elif missing > 0:
             self._next = resume
             self._past.restart(0)
@@ -231,16 +238,22 @@ class Aligner:
 
     def _made_up(self, missing: int, row: Array) -> Array | None:
         """Return rows over a hole of ``missing`` rows before ``row``: the stride before, else a line, else None."""
-        end, stride = self._past.end, self.stride_samples
+        end = self._past.end
         past = self._past.view(max(self._past.start, end - REMEMBERED_ROWS), end)
-        part: Array = ((np.arange(missing, dtype=np.float64) + 1.0) / (missing + 1.0))[:, np.newaxis]
-        if missing <= stride <= len(past):
-            back = past[len(past) - stride :]
-            # join both ends: the step from the last sample to the fill, and from the fill to the next
-            at_start = past[-1] - past[-stride - 1] if len(past) > stride else 0.0
-            at_end = row - back[missing % stride]
-            filled: Array = back[np.arange(missing) % stride] + (1.0 - part) * at_start + part * at_end
+        strides = [stride for stride in (self.stride_samples, self.two_strides_samples) if missing < stride < len(past)]
+        if strides:
+            # what the strides before had, from the last sample to the next
+            usual = np.zeros((missing + 2, 6))
+            for stride in strides:
+                back = len(past) - 1 - stride
+                usual += past[back : back + missing + 2]
+            usual *= 1.0 / len(strides)
+            # this stride's own way: known at both ends, and soon forgotten between
+            filled: Array = usual[1:-1]
+            filled += _JOIN[:missing] * (past[-1] - usual[0])
+            filled += _JOIN[missing - 1 :: -1] * (row - usual[-1])
             return filled
+        part: Array = ((np.arange(missing, dtype=np.float64) + 1.0) / (missing + 1.0))[:, np.newaxis]
         if missing <= BRIDGED_SAMPLES and len(past):
             line: Array = (1.0 - part) * past[-1] + part * row
             return line

@@ -16,16 +16,22 @@ import vqf  # type: ignore[import-untyped]  # ships no py.typed
 from pelvis.align import GRID_PERIOD_S, GRID_RATE_HZ
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array
 
-# 1 s finds the attitude quickly; 3 s afterwards keeps the runner's own accelerations out of it, but only 2 s
+# 1 s finds the attitude quickly; 3 s afterwards keeps the runner's own accelerations out of it, but only 1.5 s
 # hold an attitude whose gyroscope never rested: its bias is then less well known
 TAU_START_S = 1.0
 TAU_S = 3.0
-TAU_UNRESTED_S = 2.0
-# 15 s until the gyroscope's bias is known from motion alone; once the sensor has rested it is known, and 2 s do
-START_SAMPLES = int(15 * GRID_RATE_HZ)
+TAU_UNRESTED_S = 1.5
+# 6 s until the gyroscope's bias is roughly known from motion alone; once the sensor has rested it is known, and 2 s do
+START_SAMPLES = int(6 * GRID_RATE_HZ)
 RESTED_START_SAMPLES = int(2 * GRID_RATE_HZ)
 # 5 s after a hole: a turn that nobody saw is forgotten to one percent
 RESTART_SAMPLES = int(5 * GRID_RATE_HZ)
+# 2 s while rows are made up now and then: each hole turns the attitude by half a degree or more
+TAU_DOUBTED_S = 2.0
+# 10 s after the last of them: every change of the time constant disturbs by itself
+DOUBTED_SAMPLES = int(10 * GRID_RATE_HZ)
+# 60 s: follows a bias that drifts by 0.5 deg/s in ten minutes, and a minute's running does not mislead it
+BIAS_MEMORY_S = 60.0
 # 10 deg/s: the package's default of 2 breaks with the bias of common MEMS gyroscopes
 BIAS_CLIP_DPS = 10.0
 
@@ -52,7 +58,7 @@ class _Filter(Protocol):
 
 def _new_filter() -> _Filter:
     made = vqf.VQF(
-        GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=30.0
+        GRID_PERIOD_S, tauAcc=TAU_START_S, biasClip=BIAS_CLIP_DPS, biasSigmaInit=3.0, biasForgettingTime=BIAS_MEMORY_S
     )
     return cast("_Filter", made)
 
@@ -97,6 +103,15 @@ class AttitudeTracker:
                 self._settled = False
                 self._start_samples = RESTED_START_SAMPLES
         return rows
+
+    def doubt(self) -> None:
+        """Rows will be made up, and turn the attitude a little too far or too little: correct it faster for a while."""
+        if not self._rested or not (self._settled or self._start_samples == DOUBTED_SAMPLES):
+            return
+        self._seen = 0
+        self._settled = False
+        self._start_samples = DOUBTED_SAMPLES
+        self._filter.setTauAcc(TAU_DOUBTED_S)
 
     def restart(self) -> None:
         """After a hole: the attitude is unknown, settle quickly again. The bias is kept."""

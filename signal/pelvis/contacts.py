@@ -9,6 +9,7 @@ force plates (`pelvis.coefficients`). The side is the sign of the roll rate in e
 from __future__ import annotations
 
 import cmath
+import copy
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -171,7 +172,7 @@ class ForwardAxis:
     """
 
     def __init__(self, memory: float) -> None:
-        self._memory = memory
+        self.memory = memory
         self._acc = 0j
         self._gyr = 0j
         self._acc_energy = 0.0
@@ -179,11 +180,13 @@ class ForwardAxis:
         self._sign = 0.0
         self._angle = 0.0
         self.steps = 0
+        self.vote = 0.0
+        """What the last two steps say: below 0 where forward looks like backward."""
 
     def learn(self, pair: StepPair) -> None:
         """Take in two successive steps."""
         self.steps += 1
-        share = max(self._memory, 1.0 / self.steps)
+        share = max(self.memory, 1.0 / self.steps)
         self._acc += share * (pair.acc - self._acc)
         self._gyr += share * (pair.gyr - self._gyr)
         self._acc_energy += share * (pair.acc_energy - self._acc_energy)
@@ -197,11 +200,22 @@ class ForwardAxis:
         a1 = pair.fore_aft_x * math.cos(angle) + pair.fore_aft_y * math.sin(angle)
         size = abs(a1) * abs(pair.vertical_velocity)
         vote = (a1 * pair.vertical_velocity.conjugate() * _FORWARD_PHASE).real / size if size > 0.0 else 0.0
+        self.vote = vote
         self._sign += share * (vote - self._sign)
         if self._sign < 0.0:
             angle += math.pi
             self._sign = -self._sign
         self._angle = math.remainder(angle, 2.0 * math.pi)
+
+    def doubt(self, steps: int) -> None:
+        """Let what was learned count for no more than ``steps`` steps, so that new ones soon outweigh it."""
+        self.steps = min(self.steps, steps)
+
+    def settled(self) -> ForwardAxis:
+        """Return an axis that goes on from here as a plain mean."""
+        axis = copy.copy(self)
+        axis.memory = 0.0
+        return axis
 
     @property
     def angle_rad(self) -> float:
@@ -347,6 +361,7 @@ class SideVote:
     def __init__(self) -> None:
         self._last_rate = math.nan
         self._lock = 0.0
+        self._confidence = 0.0
         self._recent: deque[float] = deque(maxlen=10)
         self.swapped = False
 
@@ -357,8 +372,7 @@ class SideVote:
         is negative roll); ``steps_since`` the number of steps since the last vote (1 in a row).
         """
         if math.isnan(self._last_rate) or steps_since != 1:
-            if steps_since != 1:
-                self._lock *= -1.0 if steps_since % 2 else 1.0
+            self.hold(steps_since)
             self._last_rate = roll_rate_radps
             return self._lock, 0.0
         value = 0.5 * (roll_rate_radps - self._last_rate)
@@ -368,13 +382,21 @@ class SideVote:
         size = sum(self._recent) / len(self._recent)
         # a perfectly alternating vote of this size would lock at ten times itself
         full = size * (1.0 - 0.9 ** len(self._recent)) / 0.1
-        confidence = min(1.0, abs(self._lock) / full) if full > 0.0 else 0.0
-        return self._lock, confidence
+        self._confidence = min(1.0, abs(self._lock) / full) if full > 0.0 else 0.0
+        return self._lock, self._confidence
+
+    def hold(self, steps_since: int) -> tuple[float, float]:
+        """Go on counting without a vote: this step's roll rate means nothing."""
+        if steps_since % 2:
+            self._lock = -self._lock
+        self._last_rate = math.nan
+        return self._lock, self._confidence
 
     def restart(self) -> None:
         """After a hole: which foot comes next is unknown again."""
         self._last_rate = math.nan
         self._lock = 0.0
+        self._confidence = 0.0
         self._recent.clear()
 
 

@@ -223,8 +223,9 @@ class Activity:
 class Notice:
     """Something the listener must know about the measurement itself.
 
-    ``kind`` is a stable word: levelled, heading_found, heading_disagrees, side_found,
-    sensor_slipped, no_gyroscope ...; ``text`` says it in a sentence.
+    ``kind`` is a stable word: levelled, level_from_running, heading_found, no_gyroscope, each said once;
+    sensor_slipped, said once per slip: the sensor has moved on the belt, its place is learned anew.
+    ``text`` says it in a sentence.
     """
 
     t_s: float

@@ -96,6 +96,7 @@ class Pipeline:
             for part in self._aligner.align(item):
                 yield from self._coached(self._break(part) if isinstance(part, Hole) else self._advance(part))
                 self._aligner.stride_samples = self._steps.stride_samples
+                self._aligner.two_strides_samples = self._steps.two_strides_samples
             return
         if isinstance(item, Command) and item.name == "swap_sides":
             self._steps.swap_sides()
@@ -124,6 +125,8 @@ class Pipeline:
         stills = list(self._still.find(first, part.motion))
         rows = np.empty((n, PAST_CHANNELS))
         rows[:, :ROW_CHANNELS] = self._tracker.track(part.motion, stills[0].index - first if stills else None)
+        if part.made_up:
+            self._tracker.doubt()
         rows[:, KNOWN] = part.known_s
         rows[:, FILLED] = part.filled
         rows[:, CLIPPED] = part.clipped

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from pelvis.data import Array
 from pelvis.runner.motion import CENTRE_FROM_SENSOR_M, feel, move, point_in_world
 from pelvis.runner.scenario import Drift, Phase, Scenario, Variability
-from pelvis.runner.sensor import SensorModel
+from pelvis.runner.sensor import SensorModel, Slip
 from pelvis.runner.skin import disturb
 from pelvis.runner.steps import StepWindow
 from pelvis.runner.truth import TrueContact, true_contacts
@@ -44,6 +44,7 @@ __all__ = [
     "SensorModel",
     "SimulatedBlock",
     "SimulatedRunner",
+    "Slip",
     "TrueContact",
     "TrueMotion",
     "Variability",

@@ -13,6 +13,7 @@ import numpy as np
 
 from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate, alternation, drive_ratio, likeness
 from pelvis.align import GRID_PERIOD_S
+from pelvis.attitude import RATE
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
@@ -50,7 +51,7 @@ from pelvis.data import (
 from pelvis.filters import at_fraction
 from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
 from pelvis.models import EventModels
-from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, Still, angle_between_rad, unit
+from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, SlipWatch, Still, angle_between_rad, unit
 from pelvis.quality import SAID_LATE, judge
 from pelvis.windows import (
     CLIPPED,
@@ -70,10 +71,16 @@ from pelvis.windows import (
 DECIDE_AFTER_SAMPLES = 21
 # 40 steps: more do not sharpen the heading any further
 HEADING_STEPS = 40
-# 10 deg: the short-memory axis and the frozen heading then differ by more than their joint error
-HEADING_LIMIT_RAD = math.radians(10.0)
-# steps after which the level found from running itself is renewed, then kept
-RUNNING_LEVEL_STEPS = (2, 4, 8, 16)
+# 8 steps: a heading within some 4 deg, good enough for the angles of a step
+NEW_HEADING_STEPS = 8
+# 12 steps: a heading from which a turn can be told
+WATCH_STEPS = 12
+# 12 steps: a clip that is sliding when that is noticed has come to rest by then
+SLIDING_STEPS = 12
+# 0.1: ten steps; a stride by itself may begin and end turned by a degree or two without turning away
+YAW_MEMORY = 0.1
+# 45 deg: what was learned of forward has no meaning any more
+TURNED_OVER_RAD = math.radians(45.0)
 # 120 rows = 0.6 s: no loading followed, the touch was none
 TOUCH_EXPIRES_SAMPLES = 120
 # 60 ms: a touch and the anchor it belongs to
@@ -205,22 +212,27 @@ class StepTracker:
         self.mount = Mount()
         self.gate = RunningGate()
         self.has_gyroscope = False
-        self.stride_samples = 0
+        self.stride_samples = self.two_strides_samples = 0
         self.mean_heading = 1 + 0j
         self._standing: Still | None = None
         self._axis = ForwardAxis(AXIS_MEMORY)
         self._slow_axis = ForwardAxis(0.0)
+        self._watch = SlipWatch()
+        self._carried_up: Array | None = None
+        self._sliding_steps = 0
+        self._yaw_radps = 0.0
+        self._slipped = False
         self._side = SideVote()
         self._anchors: deque[Anchor] = deque(maxlen=3)
         self._step_before: Array | None = None
         self._waiting: deque[_Loading] = deque()
+        self._strides: deque[int] = deque(maxlen=3)
         self._made: deque[_Made] = deque()
         self._touch: _Touch | None = None
         self._touch_offset = 0.0
         self._touches = 0
         self._steps = 0
         self._run_steps = 0
-        self._running_up: list[Array] = []
         self._last_side_up = -1e9
         self._typical_period = 0.0
         self._told: set[str] = set()
@@ -311,7 +323,7 @@ class StepTracker:
         self._wait(loading, row)
         if len(self._anchors) < 3 or not self.gate.promising:
             self._run_steps = 0
-            self.stride_samples = 0
+            self.stride_samples = self.two_strides_samples = 0
             return
         if self._run_steps == 0:
             self._begin()
@@ -365,7 +377,6 @@ class StepTracker:
     def _begin(self) -> None:
         """Learn forward anew, unless it is settled: a run seems to begin."""
         self._axis = ForwardAxis(AXIS_MEMORY)
-        self._running_up.clear()
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis = ForwardAxis(0.0)
 
@@ -384,26 +395,70 @@ class StepTracker:
     def _learn(self, anchor: Anchor, signals: Array) -> Array:
         """Update level, axis and heading from the last two steps; return the mean row over them."""
         self._run_steps += 1
+        if not self.stride_samples:
+            self._strides.clear()
         self.stride_samples = round(anchor.up - self._anchors[0].up)
+        self._strides.append(self.stride_samples)
+        self.two_strides_samples = self.stride_samples + self._strides[0] if len(self._strides) == 3 else 0
         rows = self._past.rows.view(int(self._anchors[0].up), int(anchor.up) + 1)
         mean: Array = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
-        if self._standing is not None or not self.mount.from_standing:
+        if self._standing is not None or self.mount.up is None:
             self._level(unit(mean[6:9]))
         reference = self.mount.reference
         assert reference is not None
         x, y, z = reference.tolist()
         m = mean.tolist()
+        self._yaw_radps += max(YAW_MEMORY, 1.0 / self._run_steps) * (m[RATE.stop - 1] - self._yaw_radps)
         heading = complex(m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z)
         self.mean_heading = heading / abs(heading) if heading else 1 + 0j
         pair = compare_steps(signals[: 2 * PHASES], self.mean_heading)
         self._axis.learn(pair)
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis.learn(pair)
-            self.mount.set_heading(self._slow_axis.angle_rad)
+            self._settle(mean)
+        if self.has_gyroscope and self._slow_axis.steps >= WATCH_STEPS:
+            self._slipped |= self._watch_slip(mean)
         return mean
 
+    def _settle(self, mean: Array) -> None:
+        """Bring the mount up to what is known now of forward, and of the running vertical where that stands in."""
+        slow = self._slow_axis
+        if self._carried_up is None:
+            self.mount.set_heading(slow.angle_rad)
+            return
+        if self._sliding_steps:
+            self._sliding_steps -= 1
+            slow.doubt(NEW_HEADING_STEPS)
+        self._carried_up = self._carried_up + (mean[6:9] - self._carried_up) * (1.0 / slow.steps)
+        self.mount.carry_over(unit(self._carried_up), slow.angle_rad, self._watch.posture)
+
+    def _watch_slip(self, mean: Array) -> bool:
+        """Return whether the sensor has moved on the belt; then let its place be found anew from here."""
+        mount, axis = self.mount, self._axis
+        assert mount.axes is not None
+        assert mount.up is not None
+        forward, left, up = (mean[6:9] @ mount.axes).tolist()
+        turned_rad = math.remainder(axis.angle_rad - self._slow_axis.angle_rad, 2.0 * math.pi)
+        known = axis.steps >= NEW_HEADING_STEPS
+        posture, yaw_radps = (forward, left, up), float(mean[RATE.stop - 1])
+        opposed = known and axis.vote < 0.0
+        settled = self._carried_up is None or self._slow_axis.steps == HEADING_STEPS
+        if not self._watch.watch(posture, turned_rad if known else 0.0, yaw_radps, opposed=opposed, settled=settled):
+            return False
+        self._carried_up = unit(mean[6:9])
+        self._sliding_steps = SLIDING_STEPS
+        if angle_between_rad(unit(mean[6:9]), mount.up) > TURNED_OVER_RAD:
+            from_standing = mount.from_standing
+            mount.forget()
+            mount.set_level(unit(mean[6:9]), from_standing=from_standing)
+            self._axis, self._slow_axis = ForwardAxis(AXIS_MEMORY), ForwardAxis(0.0)
+        else:
+            axis.doubt(1)
+            self._slow_axis = axis.settled()
+        return True
+
     def _level(self, running_up: Array) -> None:
-        """Choose between standing and running as the source of the vertical."""
+        """Take the vertical of standing still where running agrees with it, else, at first, that of running."""
         mount = self.mount
         standing = self._standing
         if standing is not None:
@@ -412,11 +467,11 @@ class StepTracker:
                 self._standing = None
                 if not mount.from_standing or standing.windows >= LONG_STILL_WINDOWS:
                     mount.set_level(up, from_standing=True)
-        if mount.up is None or (not mount.from_standing and self._run_steps in RUNNING_LEVEL_STEPS):
-            self._running_up.append(running_up)
-            mount.set_level(unit(np.sum(self._running_up, axis=0)), from_standing=False)
-        elif not mount.from_standing and self._run_steps < RUNNING_LEVEL_STEPS[-1]:
-            self._running_up.append(running_up)
+                    self._carried_up = None
+                    self._watch.restart()
+        if mount.up is None:
+            mount.set_level(running_up, from_standing=False)
+            self._carried_up = running_up
 
     def _notices(self, row: int) -> Iterator[CoreOutput]:
         if self.mount.from_standing:
@@ -429,14 +484,18 @@ class StepTracker:
             yield from self._tell("no_gyroscope", "No gyroscope: side and pelvis angles are not known.", row)
         elif self._slow_axis.steps == HEADING_STEPS:
             yield from self._tell("heading_found", "Forward found from running; angles are settled.", row)
-            if self._disagrees():
-                yield from self._tell(
-                    "heading_disagrees", "The sensor seems to have turned on the belt: check how it sits.", row
-                )
+        if self._slipped:
+            self._slipped = False
+            self._told.discard("sensor_slipped")
+            yield from self._tell(
+                "sensor_slipped", "The sensor has moved on the belt: its place is learned anew; clip it tighter.", row
+            )
 
-    def _disagrees(self) -> bool:
-        difference = math.remainder(self._axis.angle_rad - self._slow_axis.angle_rad, 2.0 * math.pi)
-        return self._slow_axis.steps >= HEADING_STEPS and abs(difference) > HEADING_LIMIT_RAD
+    @property
+    def _in_doubt(self) -> bool:
+        """Whether the sensor seems to have moved, and its new place is not known yet."""
+        relearning = self._sliding_steps > 0 and self._slow_axis.steps < NEW_HEADING_STEPS
+        return self._watch.doubts > 1 or relearning
 
     def _tell(self, kind: str, text: str, row: int) -> Iterator[CoreOutput]:
         if kind not in self._told:
@@ -485,7 +544,7 @@ class StepTracker:
             filled_ratio=float(mean[FILLED]),
             clipped_ratio=float(mean[CLIPPED]),
             axis_confidence=self._axis.sign_confidence,
-            disagrees=self._disagrees(),
+            disagrees=self._in_doubt,
             has_gyroscope=self.has_gyroscope,
         )
         quality, flags = judge(evidence)
@@ -535,7 +594,10 @@ class StepTracker:
             if loading.running:
                 roll_radps = float(np.add.reduce(signals[EVENT_POINTS:, 3])) / len(ROLL_WINDOW)
                 steps_apart[k] = round((loading.anchor.up - self._last_side_up) / loading.period)
-                lock, confidence = self._side.vote(roll_radps, steps_apart[k])
+                if self._watch.doubts or self._in_doubt:
+                    lock, confidence = self._side.hold(steps_apart[k])
+                else:
+                    lock, confidence = self._side.vote(roll_radps, steps_apart[k])
                 self._last_side_up = loading.anchor.up
         sides: list[tuple[Side, float]] = []
         for apart in reversed(steps_apart):
@@ -599,6 +661,7 @@ class StepTracker:
             toe_off_s=first.toe_off_s,
             axes=self.mount.axes if self.has_gyroscope else None,
             from_standing=self.mount.from_standing,
+            yaw_radps=self._yaw_radps,
         )
         return WholeStride(first.step_index, first.side, span, self._past.known_s(row))
 
@@ -621,7 +684,7 @@ class StepTracker:
         yield Activity(known_s, ActivityState.OTHER, known_s)
         self._run_steps = 0
         self._typical_period = 0.0
-        self.stride_samples = 0
+        self.stride_samples = self.two_strides_samples = 0
         self._side.restart()
 
     def _time_s(self, index: float) -> float:

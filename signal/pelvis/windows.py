@@ -126,7 +126,8 @@ class StrideSpan:
     """Which stride to look at, and with which mount.
 
     Three successive ``contacts`` as fractional row indices and as ``times_s``; the toe-off of the first;
-    ``axes`` (3, 3) of the mount, None where it is unknown.
+    ``axes`` (3, 3) of the mount, None where it is unknown; ``yaw_radps``: how fast the runner turned, or seemed to,
+    over the last strides.
     """
 
     contacts: tuple[float, float, float]
@@ -134,6 +135,7 @@ class StrideSpan:
     toe_off_s: float
     axes: Array | None
     from_standing: bool
+    yaw_radps: float = 0.0
 
 
 def view_strides(rows: Array, start: int, spans: Sequence[StrideSpan]) -> list[StrideView]:
@@ -155,14 +157,17 @@ def view_strides(rows: Array, start: int, spans: Sequence[StrideSpan]) -> list[S
     east, north = total[:, 0:1], total[:, 3:4]
     size = np.sqrt(east * east + north * north)
     c, s = east / size, north / size
-    # to the stride's own heading
+    duration_s = np.array([span.times_s[2] - span.times_s[0] for span in spans])
+    # to the stride's own heading, which goes along with a bend, and with what the gyroscope thinks is one
+    yaw_rad = (duration_s * [span.yaw_radps for span in spans])[:, np.newaxis] * (_POINTS - _POINTS[-1] / 2.0)
+    onward, aside = np.cos(yaw_rad), np.sin(yaw_rad)
+    c, s = c * onward - s * aside, s * onward + c * aside
     ahead = axes[:, 0] * c + axes[:, 3] * s
     left = axes[:, 3] * c - axes[:, 0] * s
     left_of_up = axes[:, 5] * c - axes[:, 2] * s
     force = np.empty((many, STRIDE_POINTS, 2))
     force[:, :, 0] = sampled[:, :, 10] * c - sampled[:, :, 9] * s
     force[:, :, 1] = sampled[:, :, 11]
-    duration_s = np.array([span.times_s[2] - span.times_s[0] for span in spans])
     moved = displacement_m(force, duration_s[:, np.newaxis, np.newaxis])
     waves = np.empty((many, 6, STRIDE_POINTS))
     waves[:, UP_M] = moved[:, :, 1]

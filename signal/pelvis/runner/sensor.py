@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +13,39 @@ _DPS = np.pi / 180.0
 
 
 @dataclass(frozen=True, slots=True)
+class Slip:
+    """The sensor turns on the belt by ``angle_deg`` about ``axis`` (pelvis axes), evenly for ``over_s``."""
+
+    at_s: float
+    axis: tuple[float, float, float]
+    angle_deg: float
+    over_s: float = 0.2
+
+    def turn(self, t_s: Array, acc: Array, gyr_radps: Array) -> tuple[Array, Array]:
+        """Return what the turned sensor feels of specific force and angular rate (n, 3), its own turning included."""
+        part = (t_s - self.at_s) / self.over_s
+        axis = np.array(self.axis) / np.linalg.norm(self.axis)
+        angle_rad = math.radians(self.angle_deg)
+        own = np.where((part > 0.0) & (part < 1.0), angle_rad / self.over_s, 0.0)[:, None] * axis
+        angles = -angle_rad * np.clip(part, 0.0, 1.0)
+        return _turned_about(axis, angles, acc), _turned_about(axis, angles, gyr_radps + own)
+
+
+def _turned_about(axis: Array, angles_rad: Array, vectors: Array) -> Array:
+    """Rodrigues' formula, one angle per row."""
+    c, s = np.cos(angles_rad)[:, None], np.sin(angles_rad)[:, None]
+    return np.asarray(c * vectors + s * np.cross(axis, vectors) + (1.0 - c) * (vectors @ axis)[:, None] * axis)
+
+
+@dataclass(frozen=True, slots=True)
 class SensorModel:
     """Faults and limits of one sensor. Triples are per sensor axis; `SensorModel.ideal` has none.
 
     ``mount_deg`` turns the sensor from the pelvis axes: about x, then y, then z (any angle), as seen in pelvis axes.
     ``*_noise`` are densities per square root of hertz, flat up to half the rate. ``gyro_drift_dps`` is how far
     the gyroscope's bias wanders while the sensor warms up, approached with the time constant ``warm_up_s``.
-    ``clock_error_ppm`` > 0: the device's second lasts that much longer than a true one.
+    ``clock_error_ppm`` > 0: the device's second lasts that much longer than a true one. ``slips`` turn the sensor on
+    the belt, one after the other.
     """
 
     rate_hz: float = 208.0
@@ -34,6 +61,7 @@ class SensorModel:
     acc_range_g: float = 16.0
     gyro_range_dps: float = 2000.0
     clock_error_ppm: float = 20.0
+    slips: tuple[Slip, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no sensor can be (ValueError)."""
@@ -72,6 +100,8 @@ class SensorModel:
         """Turn clean specific force and angular rate (n, 3) in pelvis axes into what the device reports."""
         white = noise.standard_normal((len(t_s), 6)) * np.sqrt(self.rate_hz / 2.0)
         g = STANDARD_GRAVITY_MPS2
+        for slip in self.slips:
+            acc_mps2, gyr_radps = slip.turn(t_s, acc_mps2, gyr_radps)
         acc = _turned(acc_mps2, self.mounting) * (1.0 + np.array(self.acc_scale_error_ratio))
         acc += np.array(self.acc_bias_g) * g + white[:, :3] * (self.acc_noise_g * g)
         warmth = 1.0 - np.exp(-t_s / self.warm_up_s)
