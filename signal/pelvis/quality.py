@@ -14,12 +14,12 @@ from pelvis.data import Evidence
 # ms of contact time; costs found on Fukuchi 2017's force plates with disturbances added one at a time
 UNDISTURBED_MS = 8.5
 STRANGE_MS = 3.0  # per squared spread beyond the usual one
-FILLED_MS = 20.0  # per share of made-up samples in the last two steps
-CLIPPED_MS = 50.0  # per share of clipped samples in the last two steps
+FILLED_MS = 15.0  # per share of made-up samples in the last two steps
+CLIPPED_MS = 30.0  # per share of clipped samples in the last two steps
 UNEVEN_MS = 60.0  # per relative deviation from the usual step time beyond 5 %
 # 0.12 of the last two steps, some 80 ms: said even where contact time loses little by it; angles lose more
 FILLED_FLAGGED_RATIO = 0.12
-SETTLING_MS = 15.0  # divided by the number of steps of this run
+SETTLING_MS = 20.0  # divided by the number of steps of this run
 NO_GYROSCOPE_MS = 10.0
 TURNED_MS = 8.0
 AMBIGUOUS_MS = 20.0  # forward and backward told apart with little confidence
