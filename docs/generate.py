@@ -44,6 +44,9 @@ the last sample that had a say. What stands in the second needs the contacts tha
 | `toe_off_s` | s | the same foot leaves it |
 | `side` | | of the foot in contact: left, right, unknown |
 | `quality` | 0 to 1 | how far the step can be trusted: [quality.md](quality.md) |
+| `speed_source` | | where `speed_mps` comes from: a source's name, `model`, `estimate`; empty where it is unknown |
+| `contact_time_reference` | | what the runner's contact time is calibrated to; empty where it is not: [calibration.md](calibration.md) |
+| `contact_time_offset_s` | s | what that added to contact time, half of it at either end |
 | `reported_at_s`, `completed_at_s` | s | time of the last sample that had a say; a sample's time, never the end of a block |
 | `step_index`, `stride_index` | | count from 0 |
 

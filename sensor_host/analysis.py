@@ -5,13 +5,18 @@ The same chain of decoder, clock and pipeline as in a live run, called in a plai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pelvis.data import CoreInput, CoreOutput, Gap, Motion, Samples, Step, Stride
-from pelvis.pipeline import Pipeline
+from msgspec.structs import replace
+
+from pelvis.data import CoreInput, CoreOutput, Gap, Motion, Samples, Speed, Step, Stride
+from pelvis.pipeline import Pipeline, Settings
+from pelvis.speed import TREADMILL
+from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config
 from sensor_host.errors import InputError
 from sensor_host.routing import Router
@@ -97,7 +102,62 @@ def open_input(path: Path) -> CsvInput | RecordingInput:
     return CsvInput(path)
 
 
-def analyze(source: CsvInput | RecordingInput, *, steps: Path | None = None, samples: Path | None = None) -> Tally:
+class Belt(Protocol):
+    """A treadmill's speed from ``start_s`` to ``end_s`` after the first sample."""
+
+    @property
+    def speed_mps(self) -> float: ...
+
+    @property
+    def start_s(self) -> float: ...
+
+    @property
+    def end_s(self) -> float: ...
+
+
+def measure(
+    source: CsvInput | RecordingInput, settings: Settings, tally: Tally, belts: Sequence[Belt] = ()
+) -> Iterator[CoreOutput]:
+    """Yield what the core says about a file, and count how far the input came; with ``belts`` as the only speeds.
+
+    Raises
+    ------
+    InputError
+        When the file turns out to be unusable.
+    """
+    pipeline = Pipeline(settings)
+    untold = bool(belts)
+    for item in source.items(tally):
+        if isinstance(item, Samples):
+            tally.span(item)
+            if untold and len(item.t_s):
+                untold = False
+                for speed in _entries(belts, float(item.t_s[0])):
+                    yield from pipeline.feed(speed)
+        elif isinstance(item, Gap):
+            tally.take(item)
+        elif isinstance(item, Speed) and belts:
+            continue
+        yield from pipeline.feed(item)
+    yield from pipeline.finish()
+    tally.finish()
+
+
+def _entries(belts: Sequence[Belt], first_s: float) -> Iterator[Speed]:
+    for number, belt in enumerate(belts, start=1):
+        yield Speed(first_s + belt.start_s, belt.speed_mps, TREADMILL)
+        if belt.end_s < (belts[number].start_s if number < len(belts) else math.inf):
+            yield Speed(first_s + belt.end_s, 0.0, TREADMILL)
+
+
+def analyze(
+    source: CsvInput | RecordingInput,
+    *,
+    steps: Path | None = None,
+    samples: Path | None = None,
+    calibrated: bool = True,
+    belts: Sequence[Belt] = (),
+) -> Tally:
     """Measure a recording or a CSV file and write the asked-for tables.
 
     Parameters
@@ -106,6 +166,10 @@ def analyze(source: CsvInput | RecordingInput, *, steps: Path | None = None, sam
         What `open_input` gave.
     steps, samples
         Where STEPS.csv and SAMPLES.csv go; None: not written.
+    calibrated
+        Whether the calibrations in the source's profile are used.
+    belts
+        Speeds of a treadmill, in the order of time; they replace those in the source.
 
     Returns
     -------
@@ -121,20 +185,19 @@ def analyze(source: CsvInput | RecordingInput, *, steps: Path | None = None, sam
     """
     tally = Tally()
     # measuring is one thing, coaching another: what the coach says is heard in `run` and `replay`
-    pipeline = Pipeline(core_settings(source.config, source.profile, motion=samples is not None, coached=False))
+    calibrated = calibrated and source.config.runner.calibrated
+    settings = core_settings(
+        replace(source.config, runner=replace(source.config.runner, calibrated=calibrated)),
+        source.profile,
+        motion=samples is not None,
+        coached=False,
+    )
+    tally.calibrations = calibrations_in_use(source.profile, calibrated=calibrated)
     step_table = StepTable()
     with ExitStack() as stack:
         sample_table = stack.enter_context(SampleTable(samples)) if samples is not None else None
-        for item in source.items(tally):
-            if isinstance(item, Samples):
-                tally.span(item)
-            elif isinstance(item, Gap):
-                tally.take(item)
-            for said in pipeline.feed(item):
-                _file(said, tally, step_table, sample_table)
-        for said in pipeline.finish():
+        for said in measure(source, settings, tally, belts):
             _file(said, tally, step_table, sample_table)
-        tally.finish()
         if steps is not None:
             step_table.write(steps)
     return tally

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Measure a run with the sensor."),
     "replay": ("replay", "Play a recording as if it happened now."),
     "analyze": ("analyze", "Measure the steps of a recording or a CSV file."),
+    "calibrate": ("calibrate", "Learn a runner's own constants from a reference."),
     "validate": ("validate", "Measure the accuracy against ground truth."),
     "import": ("imports", "Turn a CSV file into a recording."),
     "record": ("record", "Look into a recording or rescue a damaged one."),

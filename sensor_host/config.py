@@ -85,9 +85,10 @@ class ConsoleConfig(Section, frozen=True):
 
 
 class RunnerConfig(Section, frozen=True):
-    """Who runs; the profile file of that name holds the rest."""
+    """Who runs; the profile file of that name holds the rest. ``calibrated``: the profile's calibrations are used."""
 
     name: Level = "runner"
+    calibrated: bool = True
 
 
 class CueRule(Section, frozen=True):

@@ -106,6 +106,9 @@ NOTES: Final[Mapping[str, str]] = {
     "side_confidence": "How sure the side is.",
     "quality": "0 (do not use) to 1.",
     "flags": "What lowered the quality; said_late: said when it was clear that the runner runs, with all steps before.",
+    "speed_source": "Where speed comes from: a source's name, model (the runner's), estimate (about 10 %), or empty.",
+    "contact_time_offset_s": "What the runner's calibration added to contact time.",
+    "contact_time_reference": "What the runner's contact time is calibrated to; empty: not calibrated.",
     "reported_at_s": "Session time of the last sample that had a say in this message.",
     "completed_at_s": "Session time of the last sample that had a say in this message.",
     "decided_at_s": "Session time of the last sample that had a say in this message.",
@@ -153,7 +156,7 @@ NOTES: Final[Mapping[str, str]] = {
     "host_version": "Version of hipdrive.",
     "id": "Chosen by whoever commands; comes back in the answer.",
     "name": "The command.",
-    "value": "For `focus`: what to attend to.",
+    "value": "For `focus`: what to attend to. For `speed`: who measured it; empty: the treadmill.",
     "lease_s": "For `samples`: for how long; 0 ends it. Ask again before it runs out.",
     "ok": "Whether the command was carried out.",
     "error": "Why not.",
@@ -281,7 +284,7 @@ class CommandPayload(Struct, frozen=True, kw_only=True):
     text: Annotated[str, Meta(max_length=500, description="For `mark`: the remark.")] = ""
     kind: Annotated[str, Meta(max_length=32, description="For `mark`: a word such as lap or note.")] = "note"
     value: Annotated[str, Meta(max_length=64, description=NOTES["value"])] = ""
-    speed_mps: Annotated[float, Meta(ge=0, le=13, description="For `speed`: the treadmill's speed.")] = 0.0
+    speed_mps: Annotated[float, Meta(ge=0, le=13, description="For `speed`: how fast; 0 takes an entry back.")] = 0.0
     lease_s: Annotated[float, Meta(ge=0, le=3600, description=NOTES["lease_s"])] = 60.0
 
 

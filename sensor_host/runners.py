@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -23,15 +23,26 @@ Text: TypeAlias = Annotated[str, Meta(max_length=200)]
 
 
 class Calibration(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Something measured once to be used later: ``kind`` says what, ``values`` carry units in their names."""
+    """Something measured once to be used later; ``values`` carry units in their names.
 
-    kind: Text
+    ``contact_time`` holds what contact time lacked to agree with ``reference``; ``speed`` how the runner ran at a known
+    speed; ``cadence_check`` what was counted and found, which corrects nothing. ``detail`` says more of the reference,
+    such as its file. ``steps`` of ``session`` went into it, found by the event models of version ``models``: with
+    others it does not hold.
+    """
+
+    kind: Literal["contact_time", "speed", "cadence_check"]
     measured_utc: Text
     values: dict[str, float]
+    reference: Text = ""
+    detail: Text = ""
+    session: Text = ""
+    models: Text = ""
+    steps: Annotated[int, Meta(ge=0)] = 0
 
 
 class Baseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a metric is in this runner at this speed when nothing is wrong."""
+    """What a metric is in this runner at this speed when nothing is wrong; without any calibration of contact time."""
 
     metric: Text
     speed_mps: Annotated[float, Meta(ge=0, le=15)]

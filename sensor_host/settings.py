@@ -122,12 +122,18 @@ def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bo
     """Return what the core is told; ``motion`` asks for continuous motion as well, ``coached`` for cues."""
     from pelvis.cues import Baseline
     from pelvis.pipeline import Settings
+    from sensor_host.calibration import moved, personal_of
 
+    personal = personal_of(profile, calibrated=config.runner.calibrated)
     if not coached or not config.cues.enabled:
-        return Settings(motion=motion)
+        return Settings(motion=motion, personal=personal)
     cues, rules = coaching(config.cues)
-    known = tuple(Baseline(one.metric, one.mean, one.sd, one.speed_mps) for one in profile.baselines)
-    return Settings(motion=motion, cues=replace(cues, baselines=known), rules=rules)
+    # baselines are kept without calibration; what is measured now is with it
+    known = tuple(
+        Baseline(one.metric, one.mean + moved(personal, one.metric, one.speed_mps, profile), one.sd, one.speed_mps)
+        for one in profile.baselines
+    )
+    return Settings(motion=motion, personal=personal, cues=replace(cues, baselines=known), rules=rules)
 
 
 def check(*, file: Path | None = None, environment: Mapping[str, str] | None = None) -> list[ConfigError]:

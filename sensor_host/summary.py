@@ -70,6 +70,8 @@ class Tally:
     withdrawn: int = 0
     contacts: int = 0
     sides: dict[str, int] = field(default_factory=dict[str, int])
+    speed_sources: dict[str, int] = field(default_factory=dict[str, int])
+    calibrations: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
     metrics: dict[str, Spread] = field(default_factory=lambda: {name: Spread() for name in METRICS})
     quality: Spread = field(default_factory=Spread)
     gaps: int = 0
@@ -127,6 +129,7 @@ class Tally:
     def _take_step(self, step: Step) -> None:
         self.steps += 1
         self.sides[step.side] = self.sides.get(step.side, 0) + 1
+        self.speed_sources[step.speed_source] = self.speed_sources.get(step.speed_source, 0) + 1
         self.quality.take(step.quality)
         if step.quality >= GOOD_QUALITY:
             self.good_steps += 1
@@ -162,6 +165,8 @@ class Tally:
             "steps": self.steps,
             "good_steps": self.good_steps,
             "sides": dict(sorted(self.sides.items())),
+            "speed_sources": {source or "unknown": count for source, count in sorted(self.speed_sources.items())},
+            "calibrations": list(self.calibrations),
             "quality_mean": self.quality.mean if self.quality.n else None,
             "metrics": {
                 name: {"n": spread.n, "mean": spread.mean, "sd": spread.sd}
@@ -208,6 +213,10 @@ class Tally:
                     sd = "" if math.isnan(spread.sd) else f"{spread.sd:.{metric.decimals}f}"
                     lines.append(f"  {metric.title:20}{spread.mean:9.{metric.decimals}f} {sd:>9} {metric.unit}")
             lines.append(f"  {'quality':20}{self.quality.mean:9.2f}")
+            speeds = [f"{source} ({count} steps)" for source, count in sorted(self.speed_sources.items()) if source]
+            if speeds:
+                lines.append(f"speed from: {', '.join(speeds)}")
+        lines += [f"calibration: {calibration['text']}" for calibration in self.calibrations]
         lines += [f"cue at {clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
         lines += [
             f"{role}: {link.samples} samples, {link.lost_samples} lost, {link.bad_notifications} bad notifications"

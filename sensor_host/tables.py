@@ -1,7 +1,8 @@
 """Tables at the edge: foreign samples come in as CSV, steps and samples go out as CSV.
 
 What is read: a header that carries units, ``t_s`` and, for x, y and z, ``acc_x_g`` or
-``acc_x_mps2`` and ``gyr_x_dps`` or ``gyr_x_radps``; columns in any order, others ignored.
+``acc_x_mps2`` and ``gyr_x_dps`` or ``gyr_x_radps``; columns in any order, others ignored. A
+column ``speed_mps`` is taken as running speed; its cells may be empty.
 A row in which one of these is empty or not a number is a lost sample: it is left out,
 counted and said. A file in which most rows are like that is refused.
 
@@ -20,7 +21,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Step, Stride
+from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Speed, Step, Stride
 from pelvis.metrics import METRICS
 from sensor_host.errors import InputError, OutputError
 
@@ -31,6 +32,10 @@ RATE_TOLERANCE = 0.02  # clocks and rounded times: 1 ms steps make 2 % of 50 Hz
 RATE_WINDOW_S = 2.0  # the first seconds alone decide the rate: cutting a file changes nothing
 MIN_LENGTH_S = 1.0
 MAX_LOST_RATIO = 0.5
+
+SPEED_COLUMN, SPEED_SOURCE = "speed_mps", "file"
+# 0.5 s: a column that repeats or interpolates its speed in every row says no more than that
+SPEED_EVERY_S = 0.5
 
 _READ_BYTES = 1 << 20  # about 14,000 rows: several thousand samples a block, a megabyte of text in memory
 
@@ -80,9 +85,10 @@ class CsvSamples:
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}", path=str(path)) from error
         self._columns, self._factors = self._judge_header(header)
+        self._speed_slot = -np.inf
 
-    def __iter__(self) -> Iterator[Samples]:
-        """Yield the file's samples, a megabyte of text at a time."""
+    def __iter__(self) -> Iterator[Samples | Speed]:
+        """Yield the file's samples, a megabyte of text at a time; before each block the speeds in it, if it has any."""
         try:
             with self.path.open(encoding="utf-8-sig") as file:
                 file.readline()
@@ -96,10 +102,12 @@ class CsvSamples:
                         if not self._find_rate(table):
                             continue
                     if len(table):
+                        yield from self._speeds(table)
                         yield self._samples(table)
                 if self.rate_hz == 0.0:
-                    table = np.concatenate(held) if held else np.empty((0, 7))
+                    table = np.concatenate(held) if held else np.empty((0, len(self._columns)))
                     self._find_rate(table, complete=True)
+                    yield from self._speeds(table)
                     yield self._samples(table)
         except UnicodeDecodeError:
             raise self._refuse("has bytes that are no text; is it a CSV file?") from None
@@ -124,6 +132,8 @@ class CsvSamples:
                 column, unit = self._find_column(names, f"{kind}_{axis}", tuple(units))
                 columns.append(column)
                 factors.append(units[unit])
+        if SPEED_COLUMN in names:
+            columns.append(names.index(SPEED_COLUMN))
         return columns, np.array(factors)
 
     def _find_column(self, names: Sequence[str], stem: str, units: tuple[str, ...]) -> tuple[int, str]:
@@ -140,15 +150,15 @@ class CsvSamples:
     # ------------------------------------------------------------ rows
 
     def _parse(self, lines: list[str]) -> Array:
-        """Return the rows of these lines that are whole, (n, 7) with ``t_s`` first, in the file's units."""
+        """Return the rows of these lines that are whole, (n, 7 or 8) with ``t_s`` first, in the file's units."""
         if not any(line.strip() for line in lines):
-            return np.empty((0, 7))
+            return np.empty((0, len(self._columns)))
         try:
             table = np.loadtxt(lines, delimiter=",", comments=None, usecols=self._columns, ndmin=2)
         except ValueError:
             table = self._parse_slowly(lines)
         self.rows += len(table)
-        whole = np.isfinite(table).all(axis=1)
+        whole = np.isfinite(table[:, :7]).all(axis=1)
         t_s = table[:, 0]
         if not whole.all():
             self.lost += len(table) - int(whole.sum())
@@ -184,7 +194,7 @@ class CsvSamples:
                 raise self._refuse(
                     f"line {number}: {bad} is not a number; decimal points, commas between cells"
                 ) from None
-        return np.array(rows, dtype=np.float64).reshape(-1, 7)
+        return np.array(rows, dtype=np.float64).reshape(-1, len(self._columns))
 
     def _line_of(self, lines: list[str], row: int) -> int:
         filled = [number for number, line in enumerate(lines, start=self._line + 1) if line.strip()]
@@ -226,8 +236,17 @@ class CsvSamples:
                 f"the median acceleration is {norm_g:.3g} g where about 1 g is expected: does the header name its unit?"
             )
 
+    def _speeds(self, table: Array) -> Iterator[Speed]:
+        if table.shape[1] < 8:
+            return
+        said = table[np.isfinite(table[:, 7])]
+        slots = np.floor(said[:, 0] / SPEED_EVERY_S)
+        for row in np.flatnonzero(np.diff(slots, prepend=self._speed_slot) > 0).tolist():
+            yield Speed(float(said[row, 0]), max(0.0, float(said[row, 7])), SPEED_SOURCE)
+        self._speed_slot = float(slots[-1]) if len(slots) else self._speed_slot
+
     def _samples(self, table: Array) -> Samples:
-        scaled = table * self._factors
+        scaled = table[:, :7] * self._factors
         return Samples(
             t_s=np.ascontiguousarray(table[:, 0]),
             acc_mps2=np.ascontiguousarray(scaled[:, 1:4]),
@@ -343,6 +362,9 @@ STEP_COLUMNS: tuple[str, ...] = (
     *_STEP_COLUMNS,
     *(name for name in METRICS if name not in _STEP_COLUMNS),
     "side_confidence",
+    "speed_source",
+    "contact_time_reference",
+    "contact_time_offset_s",
     "flags",
 )
 
@@ -370,6 +392,9 @@ class StepTable:
             row["reported_at_s"] = item.reported_at_s
             row["quality"] = item.quality
             row["side_confidence"] = item.side_confidence
+            row["speed_source"] = _text(item.speed_source)
+            row["contact_time_reference"] = _text(item.contact_time_reference)
+            row["contact_time_offset_s"] = item.contact_time_offset_s
             row["flags"] = " ".join(item.flags)
         else:
             row["completed_at_s"] = item.completed_at_s
@@ -390,13 +415,21 @@ class StepTable:
             file.write(("\n".join(lines) + "\n").encode())
 
 
+def _text(text: str) -> str:
+    """Return a name that others chose as a cell."""
+    if not set(text) & {",", '"', "\n", "\r"}:
+        return text
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"'
+
+
 def _form(name: str) -> str:
     # microseconds for times, seven digits for the rest: finer than any sensor, coarse enough to read
     return "%.6f" if name.endswith("_s") else "%.7g"
 
 
 # a row about which nothing is known yet, and how a whole one is written: cell by cell would take four times as long
-_TEXTS = ("side", "flags")
+_TEXTS = ("side", "speed_source", "contact_time_reference", "flags")
 _UNKNOWN_STEP: dict[str, _Cell] = {name: "" if name in _TEXTS else math.nan for name in STEP_COLUMNS}
 _STEP_LINE = ",".join(
     "%s" if name in _TEXTS else "%d" if name.endswith("_index") else _form(name) for name in STEP_COLUMNS

@@ -33,6 +33,8 @@ STEP = StepView(
     obliquity_rad=np.radians([1.0, 3.0, 4.0, 2.0, -1.0]),
     slowest_mps=-0.2,
     last_mps=0.05,
+    speed_mps=3.0,
+    speed_source="treadmill",
 )
 
 
@@ -50,6 +52,7 @@ def stride(**changes: object) -> StrideView:
         initial_contact_s=10.0,
         toe_off_s=10.25,
         next_contact_s=10.37,
+        speed_mps=3.2,
         from_standing=True,
         step_points=STRIDE_POINTS // 2,
         waves=waves,
@@ -68,6 +71,8 @@ def test_a_step_is_measured_as_defined() -> None:
             "peak_drop_deg": 4.0,
             "velocity_loss_mps": 0.2,
             "velocity_gain_mps": 0.25,
+            "speed_mps": 3.0,
+            "step_length_m": 1.08,
         }
     )
 
@@ -85,6 +90,7 @@ def test_a_stride_is_measured_as_defined() -> None:
             "flight_time_s": 0.12,
             "step_time_s": 0.37,
             "vertical_oscillation_m": 0.08,
+            "vertical_ratio_percent": 100.0 * 0.08 / (3.2 * 0.37),
             "sway_m": 0.03,
             "pelvis_sway_m": 0.02,
             "obliquity_range_deg": 10.0,
@@ -122,7 +128,7 @@ def test_the_first_contact_has_no_cadence() -> None:
 
 # ---------------------------------------------------------------- the table
 
-ENDINGS = {"s": "s", "spm": "spm", "deg": "deg", "m": "m", "mps": "m/s"}
+ENDINGS = {"s": "s", "spm": "spm", "deg": "deg", "m": "m", "mps": "m/s", "percent": "%"}
 
 
 def test_every_name_ends_in_its_unit_and_every_metric_is_defined() -> None:

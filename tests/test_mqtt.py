@@ -505,6 +505,7 @@ async def test_commands_reach_the_session_and_are_answered(url: str, needs: Need
             {"id": "2", "name": "mute"},
             {"id": "3", "name": "swap_sides"},
             {"id": "4", "name": "speed", "speed_mps": 3.5},
+            {"id": "5", "name": "speed", "speed_mps": 3.6, "value": "foot pod"},
         )
         for order in orders:
             answer = await commanded(needs, url, listener, order)
@@ -514,7 +515,8 @@ async def test_commands_reach_the_session_and_are_answered(url: str, needs: Need
         Marker(at_s, "hill", "lap"),
         Command(at_s, "mute"),
         Command(at_s, "swap_sides"),
-        Speed(at_s, 3.5, "mqtt"),
+        Speed(at_s, 3.5, "treadmill"),
+        Speed(at_s, 3.6, "foot pod"),
     ]
 
 

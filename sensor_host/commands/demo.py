@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sensor_host.commands.options import DURATION, resolve, session_options
+from sensor_host.commands.options import DURATION, raw, resolve, session_options
 
 if TYPE_CHECKING:
     from pelvis.simulate import Scenario
@@ -30,6 +30,7 @@ def command(
     broker: str | None,
     no_sound: bool,
     no_console: bool,
+    no_calibration: bool,
     summary: Path | None,
     as_json: bool,
     config_file: Path | None,
@@ -53,6 +54,7 @@ def command(
         ("--broker", "mqtt.broker", broker),
         ("--speed-mps", "simulation.speed_mps", speed_mps),
         ("--seed", "simulation.seed", seed),
+        raw(no_calibration),
     ).config
     config = _impatient(config)
     conduct(

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pelvis.data import Samples
+    from pelvis.data import Samples, Speed
 
 # one block a second: small enough to be replayed at the pace of a run, large enough to be read quickly
 BLOCK_S = 1.0
@@ -28,10 +28,11 @@ def command(*, source: Path, output: Path, runner: str, placement: str) -> None:
     of the file.
     """
     from datetime import UTC, datetime
+    from itertools import chain
 
     from sensor_host.boards import TIMED
     from sensor_host.commands.options import resolve
-    from sensor_host.ports import Mode, Role, SensorInfo, SessionInfo, TimedBlock
+    from sensor_host.ports import Injected, Mode, Role, SensorInfo, SessionInfo, TimedBlock
     from sensor_host.recording.writer import RecordingWriter
     from sensor_host.runners import encode as encode_profile
     from sensor_host.runners import load
@@ -42,7 +43,7 @@ def command(*, source: Path, output: Path, runner: str, placement: str) -> None:
     config = resolve(None, runner, (), ("--placement", "sensor.placement", placement)).config
     table = CsvSamples(source)
     blocks = _cut(table)
-    first = next(blocks)
+    speeds, first = next(blocks)
     written = datetime.fromtimestamp(source.stat().st_mtime, UTC)
     session = SessionInfo(
         session_id=f"{written:%Y%m%dT%H%M%SZ}-{runner}-import",
@@ -64,7 +65,9 @@ def command(*, source: Path, output: Path, runner: str, placement: str) -> None:
     )
     try:
         with writer:
-            for block in (first, *blocks):
+            for said, block in chain(((speeds, first),), blocks):
+                for speed in said:
+                    writer.write(Injected(speed, max(0.0, speed.t_s - begin_s)))
                 end_s = float(block.t_s[-1])
                 writer.write(TimedBlock(Role.PELVIS, block, end_s - begin_s))
     except BaseException:
@@ -75,12 +78,21 @@ def command(*, source: Path, output: Path, runner: str, placement: str) -> None:
     click.echo(f"{output}: {clock(end_s - begin_s)}, {table.rows - table.lost} samples at {table.rate_hz:g} Hz")
 
 
-def _cut(blocks: Iterable[Samples]) -> Iterator[Samples]:
-    """Yield the samples in portions of at most `BLOCK_S`."""
+def _cut(items: Iterable[Samples | Speed]) -> Iterator[tuple[list[Speed], Samples]]:
+    """Yield the samples in portions of at most `BLOCK_S`, each with the speeds up to its end."""
     from dataclasses import replace
 
-    for block in blocks:
-        size = max(1, round(BLOCK_S * block.rate_hz))
-        for start in range(0, len(block.t_s), size):
+    from pelvis.data import Speed
+
+    coming: list[Speed] = []
+    for item in items:
+        if isinstance(item, Speed):
+            coming.append(item)
+            continue
+        size = max(1, round(BLOCK_S * item.rate_hz))
+        for start in range(0, len(item.t_s), size):
             part = slice(start, start + size)
-            yield replace(block, t_s=block.t_s[part], acc_mps2=block.acc_mps2[part], gyr_radps=block.gyr_radps[part])
+            cut = replace(item, t_s=item.t_s[part], acc_mps2=item.acc_mps2[part], gyr_radps=item.gyr_radps[part])
+            due = [speed for speed in coming if speed.t_s <= cut.t_s[-1]]
+            coming = coming[len(due) :]
+            yield due, cut

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from sensor_host.runners import Profile
     from sensor_host.settings import Resolved
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,6 +39,63 @@ class Duration(click.ParamType[float]):
 
 DURATION = Duration()
 
+NO_CALIBRATION = click.option(
+    "--no-calibration", is_flag=True, help="Measure as for anybody: leave the runner's calibrations aside."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Belt:
+    """A treadmill's speed: all the time, or from ``start_s`` to ``end_s`` of the session."""
+
+    speed_mps: float
+    start_s: float = 0.0
+    end_s: float = math.inf
+
+
+class BeltSpeed(click.ParamType[Belt]):
+    """A treadmill's speed in m/s: 3.2, or with seconds of the session 3.2@60-120."""
+
+    name = "m/s"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Belt:
+        if isinstance(value, Belt):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:@(\d+(?:\.\d+)?)s?-(\d+(?:\.\d+)?)s?)?", str(value).strip())
+        if found is None:
+            self.fail(f"{value!r}: write m/s as in 3.2, or with seconds of the session as in 3.2@60-120", param, ctx)
+        speed_mps = float(found[1])
+        # a brisk walk to a sprint; 12 is a speed in km/h
+        if not 1.0 <= speed_mps <= 10.0:
+            self.fail(f"{value!r}: {speed_mps:g} m/s is no running speed; 12 km/h are 3.33 m/s", param, ctx)
+        if found[2] is None:
+            return Belt(speed_mps)
+        start_s, end_s = float(found[2]), float(found[3])
+        if end_s <= start_s:
+            self.fail(f"{value!r}: the end must lie behind the beginning", param, ctx)
+        return Belt(speed_mps, start_s, end_s)
+
+
+BELT_SPEED = BeltSpeed()
+
+
+def check_belts(belts: Sequence[Belt]) -> list[Belt]:
+    """Return the belts in the order of time.
+
+    Raises
+    ------
+    click.UsageError
+        When two of them speak of the same time.
+    """
+    ordered = sorted(belts, key=lambda belt: belt.start_s)
+    for before, after in pairwise(ordered):
+        if after.start_s < before.end_s:
+            raise click.UsageError(
+                f"--speed {before.speed_mps:g} and {after.speed_mps:g} speak of the same time; "
+                "say which is when, as in 3.0@60-120"
+            )
+    return ordered
+
 
 def config_options(command: Command) -> Command:
     """Add the options by which a command's configuration is told: --config, --runner, --set."""
@@ -58,6 +119,11 @@ def config_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def raw(no_calibration: bool) -> tuple[str, str, object]:  # noqa: FBT001 - the flag itself
+    """Return ``--no-calibration`` as a flag for `resolve`."""
+    return "--no-calibration", "runner.calibrated", "false" if no_calibration else None
 
 
 def resolve(
@@ -88,6 +154,25 @@ def resolve(
     return load(flags=given, file=config_file, recorded=recorded)
 
 
+def known_profile(runner: str) -> Profile:
+    """Return the profile of a runner who has one.
+
+    Raises
+    ------
+    ConfigError
+        When the name is none, or there is no such runner.
+    """
+    from sensor_host.errors import ConfigError
+    from sensor_host.runners import load
+
+    profile = load(resolve(None, runner, ()).config.runner.name)
+    if profile.version == 0:
+        raise ConfigError(
+            f"there is no runner {runner} yet; hipdrive calibrate RECORDING --runner {runner} ... makes one"
+        )
+    return profile
+
+
 def session_options(command: Command) -> Command:
     """Add what every command has that runs a session: where it is heard, shown, published and kept."""
     for option in reversed(
@@ -99,6 +184,7 @@ def session_options(command: Command) -> Command:
             ),
             click.option("--no-sound", is_flag=True, help="Play nothing."),
             click.option("--no-console", is_flag=True, help="Show no live table."),
+            NO_CALIBRATION,
             click.option("--summary", type=click.Path(path_type=Path), help="Write the summary here (JSON)."),
             click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no live table."),
         ]

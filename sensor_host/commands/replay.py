@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sensor_host.commands.options import DURATION, resolve, session_options
+from sensor_host.commands.options import DURATION, raw, resolve, session_options
 
 MAX = "max"
 
@@ -47,6 +47,7 @@ def command(
     broker: str | None,
     no_sound: bool,
     no_console: bool,
+    no_calibration: bool,
     summary: Path | None,
     as_json: bool,
     config_file: Path | None,
@@ -63,15 +64,23 @@ def command(
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise click.UsageError("--to must lie behind --from")
     from sensor_host.commands.running import Plan, conduct
-    from sensor_host.runners import Profile, decode
+    from sensor_host.runners import Profile, decode, load
     from sensor_host.sources.replay import ReplaySource
 
     source = ReplaySource(recording, speed, start_s, end_s)
     opened = source.recording
     resolved = resolve(
-        config_file, runner, settings, ("--broker", "mqtt.broker", broker), recorded=opened.config or None
+        config_file,
+        runner,
+        settings,
+        ("--broker", "mqtt.broker", broker),
+        raw(no_calibration),
+        recorded=opened.config or None,
     )
-    profile = decode(opened.profile, f"the profile in {recording}") if opened.profile else Profile()
+    if runner is not None:
+        profile = load(runner)
+    else:
+        profile = decode(opened.profile, f"the profile in {recording}") if opened.profile else Profile()
     conduct(
         source,
         Plan(

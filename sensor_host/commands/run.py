@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sensor_host.commands.options import DURATION, resolve, session_options
+from sensor_host.commands.options import DURATION, raw, resolve, session_options
 
 
 @click.command(short_help="Measure a run with the sensor.")
@@ -25,6 +25,7 @@ def command(
     broker: str | None,
     no_sound: bool,
     no_console: bool,
+    no_calibration: bool,
     summary: Path | None,
     as_json: bool,
     config_file: Path | None,
@@ -47,6 +48,7 @@ def command(
         ("--broker", "mqtt.broker", broker),
         ("--name", "sensor.name", name),
         ("--address", "sensor.address", address),
+        raw(no_calibration),
     ).config
     conduct(
         BleSource(config.sensor),

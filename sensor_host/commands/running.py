@@ -19,6 +19,7 @@ from typing import Self
 import click
 
 from sensor_host import places
+from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config
 from sensor_host.errors import BrokerError, HipdriveError
 from sensor_host.outbox import Policy
@@ -133,6 +134,7 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         settings = core_settings(config, plan.profile, motion=motion)
         session = Session(outcome.info, source, settings, recorder, plan.openings)
         session.tally.warnings += outcome.tally.warnings
+        session.tally.calibrations = calibrations_in_use(plan.profile, calibrated=config.runner.calibrated)
         outcome.tally = session.tally
         phrases = [words for rule in settings.rules for words in (rule.words, rule.alternate)]
         _add_sinks(session, plan, url, phrases)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from pelvis.data import Activity, ActivityState, Command, Marker, Motion, Speed, Step, Stride
+from pelvis.speed import TREADMILL
 from sensor_host.broker import BrokerAddress
 from sensor_host.config import MqttConfig
 from sensor_host.errors import BrokerError
@@ -357,7 +358,7 @@ class MqttSink:
             case "mark":
                 self._inject(Marker(now_s, command.text, command.kind))
             case "speed":
-                self._inject(Speed(now_s, command.speed_mps, "mqtt"))
+                self._inject(Speed(now_s, command.speed_mps, command.value or TREADMILL))
             case "samples":
                 objection = self._lease(command)
             case "history":

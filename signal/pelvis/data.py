@@ -76,7 +76,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Running speed from a source that measures it (treadmill entry, foot pod, GPS)."""
+    """Running speed from a source that measures it (treadmill entry, foot pod, GPS).
+
+    It counts from ``t_s`` on: an entry of "treadmill" until it is changed (0 takes it back), any other for 5 s.
+    """
 
     t_s: float
     speed_mps: float
@@ -144,7 +147,10 @@ class Step:
     ``contact_id`` is that of the provisional contact it confirms, None where none was said.
     ``metrics`` holds the values of every metric of group "step" in `pelvis.metrics.METRICS`,
     NaN where unknown. ``reported_at_s`` is the time of the last sample that had a say.
-    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it, and `pelvis.quality.SAID_LATE`.
+    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it, and `pelvis.quality.SAID_LATE`. ``speed_source``
+    says where the speed comes from: the source's name, "model" (the runner's own), "estimate" (anybody's), empty where
+    it is unknown. ``contact_time_reference`` names what the runner's contact time was calibrated to, empty where it was
+    not, and ``contact_time_offset_s`` is what that added to it.
     """
 
     step_index: int
@@ -158,6 +164,9 @@ class Step:
     quality: float
     flags: tuple[str, ...]
     reported_at_s: float
+    speed_source: str = ""
+    contact_time_reference: str = ""
+    contact_time_offset_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

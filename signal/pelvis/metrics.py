@@ -105,6 +105,24 @@ def velocity_gain_mps(step: StepView) -> float:
     return step.last_mps - step.slowest_mps
 
 
+@_of_step("speed", "m/s", 2)
+def speed_mps(step: StepView) -> float:
+    """Speed of running, from where `speed_source` says.
+
+    A source that measures it: what a treadmill was said to run at until that is changed, anything else for 5 s. Else
+    "model": a power law of step time, velocity gain and contact time through the runner's own known speeds. Else
+    "estimate": the same law of all runners, about 10 % off and drawn to their mean. The last two are means (of ln) over
+    the last 8 steps of the run, of at least 4.
+    """
+    return step.speed_mps
+
+
+@_of_step("step length", "m", 2)
+def step_length_m(step: StepView) -> float:
+    """Speed times the interval from the previous initial contact: 60 x speed / cadence; of a step, not a stride."""
+    return step.speed_mps * 60.0 / cadence_spm(step)
+
+
 @_of_stride("flight time", "s", 3)
 def flight_time_s(stride: StrideView) -> float:
     """Next initial contact minus this toe-off; negative where both feet are down."""
@@ -122,6 +140,13 @@ def vertical_oscillation_m(stride: StrideView) -> float:
     """Range of the sensor point's height from this contact to the next."""
     height_m = stride.waves[: stride.step_points + 1, UP_M]
     return float(np.maximum.reduce(height_m) - np.minimum.reduce(height_m))
+
+
+@_of_stride("vertical ratio", "%", 1)
+def vertical_ratio_percent(stride: StrideView) -> float:
+    """Vertical oscillation in per cent of speed times step time; unknown where speed is no better than an estimate."""
+    length_m = stride.speed_mps * step_time_s(stride)
+    return 100.0 * vertical_oscillation_m(stride) / length_m if length_m > 0.0 else math.nan
 
 
 @_of_stride("sway", "m", 3)

@@ -36,6 +36,7 @@ from pelvis.data import (
 )
 from pelvis.models import EventModels
 from pelvis.mounting import StillFinder
+from pelvis.personal import ANYBODY, Personal
 from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker, Told, measure_strides
 from pelvis.windows import (
     CLIPPED,
@@ -59,12 +60,13 @@ class Settings:
     """What the core can be told.
 
     ``motion`` asks for `Motion` blocks as well, ``inputs`` for `StepInputs`; ``cues`` for a coach with these settings
-    and ``rules``. ``models`` find the contact events.
+    and ``rules``. ``models`` find the contact events, ``personal`` is the runner's calibration.
     """
 
     motion: bool = False
     inputs: bool = False
     models: EventModels = SHIPPED
+    personal: Personal = ANYBODY
     cues: CueSettings | None = None
     rules: tuple[CueRule, ...] = DEFAULT_RULES
 
@@ -81,7 +83,7 @@ class Pipeline:
         self._still = StillFinder()
         self._anchors = AnchorFinder()
         self._touches = TouchFinder()
-        self._steps = StepTracker(self._past, settings.models, tells_inputs=settings.inputs)
+        self._steps = StepTracker(self._past, settings.models, settings.personal, tells_inputs=settings.inputs)
         self._due: deque[tuple[int, Anchor]] = deque()
         self._activity = ActivityState.OTHER
         self._changed_s = -math.inf
@@ -100,6 +102,8 @@ class Pipeline:
             return
         if isinstance(item, Command) and item.name == "swap_sides":
             self._steps.swap_sides()
+        if isinstance(item, Speed):
+            self._steps.take_speed(item)
         if self._coach is not None and isinstance(item, Speed | Command):
             yield from self._coach.consider(item)
 

@@ -44,6 +44,7 @@ from pelvis.data import (
     Notice,
     ProvisionalContact,
     Side,
+    Speed,
     Step,
     StepInputs,
     Stride,
@@ -52,7 +53,9 @@ from pelvis.filters import at_fraction
 from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
 from pelvis.models import EventModels
 from pelvis.mounting import LONG_STILL_WINDOWS, POSTURE_LIMIT_RAD, Mount, SlipWatch, Still, angle_between_rad, unit
+from pelvis.personal import ANYBODY, CONTACT_SHARE, ContactCalibrator, Personal
 from pelvis.quality import SAID_LATE, judge
+from pelvis.speed import ESTIMATE, Speedometer
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -157,6 +160,7 @@ class _Made:
     initial_contact_s: float
     toe_off_s: float
     side: Side
+    speed_mps: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +208,19 @@ def _stride(
 class StepTracker:
     """Turns anchors into steps and strides; knows the mount."""
 
-    def __init__(self, past: Past, models: EventModels = SHIPPED, *, tells_inputs: bool = False) -> None:
+    def __init__(
+        self,
+        past: Past,
+        models: EventModels = SHIPPED,
+        personal: Personal = ANYBODY,
+        *,
+        tells_inputs: bool = False,
+    ) -> None:
         self._past = past
         self._models = models
+        self._reference = personal.contact_time_reference
+        self._contact = ContactCalibrator(personal)
+        self._speedometer = Speedometer(personal)
         self._tells_inputs = tells_inputs
         self.origin_s = 0.0
         self.mount = Mount()
@@ -279,6 +293,10 @@ class StepTracker:
         """The unit direction, in the earth frame, in which forward points on average."""
         heading_rad = self.mount.heading_rad
         return self.mean_heading * complex(math.cos(heading_rad), math.sin(heading_rad))
+
+    def take_speed(self, speed: Speed) -> None:
+        """Remember what a source of speed says."""
+        self._speedometer.take(speed)
 
     def swap_sides(self) -> None:
         """Exchange left and right: the runner says so."""
@@ -531,11 +549,12 @@ class StepTracker:
         forward = cmath.exp(1j * self._axis.angle_rad) * loading.heading
         begin = anchor.up if self.has_gyroscope else self._rise_foot(anchor)
         features = event_features(anchor, period, turned[:EVENT_POINTS, :3], begin)
-        events = find_events(features, self._models, with_gyroscope=self.has_gyroscope)
-        if not SHORTEST_CONTACT_SAMPLES <= events.toe_off - events.initial_contact <= LONGEST_CONTACT_RATIO * period:
+        found = find_events(features, self._models, with_gyroscope=self.has_gyroscope)
+        if not SHORTEST_CONTACT_SAMPLES <= found.toe_off - found.initial_contact <= LONGEST_CONTACT_RATIO * period:
             # whatever this was, no foot did it
             yield from self._close_strides(self._past.known_s(row))
             return
+        events, offset_s = self._calibrated(found)
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
         evidence = Evidence(
             strangeness=events.strangeness,
@@ -549,7 +568,7 @@ class StepTracker:
         )
         quality, flags = judge(evidence)
         self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
-        view = self._view(events, side, forward, mean, row)
+        view = self._view(events, offset_s, side, forward, mean, row)
         self._steps += 1
         contact_id = yield from self._settle_touch(anchor, events.initial_contact, row)
         known_s = self._past.known_s(row)
@@ -565,6 +584,9 @@ class StepTracker:
             quality=quality,
             flags=(*flags, SAID_LATE) if late else flags,
             reported_at_s=known_s,
+            speed_source=view.speed_source,
+            contact_time_reference=self._reference,
+            contact_time_offset_s=offset_s,
         )
         if self._tells_inputs:
             yield StepInputs(
@@ -575,7 +597,8 @@ class StepTracker:
                 features.values,
                 evidence,
             )
-        self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side))
+        speed_mps = math.nan if view.speed_source == ESTIMATE else view.speed_mps
+        self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side, speed_mps))
         if len(self._made) == 3:
             yield self._complete(row)
 
@@ -584,6 +607,21 @@ class StepTracker:
         stop = min(up + RISE_AFTER_SAMPLES, int(anchor.down) + DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2 - 1)
         start = up - RISE_BEFORE_SAMPLES
         return rise_foot(self._past.smooth.view(start, stop + 1)[:, 2], start)
+
+    def _calibrated(self, events: Events) -> tuple[Events, float]:
+        """Return the events as the runner's calibration has them, and what it added to contact time."""
+        offset_s = self._contact.tell((events.toe_off - events.initial_contact) * GRID_PERIOD_S)
+        if offset_s == 0.0:
+            return events, offset_s
+        moved = offset_s / GRID_PERIOD_S
+        return (
+            Events(
+                events.initial_contact - CONTACT_SHARE * moved,
+                events.toe_off + (1.0 - CONTACT_SHARE) * moved,
+                events.strangeness,
+            ),
+            offset_s,
+        )
 
     def _which_sides(self, waiting: list[_Loading], turned: list[Array]) -> list[tuple[Side, float]]:
         """Return side and confidence of every loading; the votes of all of them count for each."""
@@ -606,7 +644,7 @@ class StepTracker:
             lock *= -1.0 if apart % 2 else 1.0
         return sides[::-1]
 
-    def _view(self, events: Events, side: Side, forward: complex, mean: Array, row: int) -> StepView:
+    def _view(self, events: Events, offset_s: float, side: Side, forward: complex, mean: Array, row: int) -> StepView:
         past = self._past
         contact, toe_off = events.initial_contact, events.toe_off
         start = max(int(contact), past.rows.start)
@@ -617,16 +655,25 @@ class StepTracker:
         steady = float(mean[9]) * c + float(mean[10]) * s
         slowest, last = stance_velocity(stance[:, 9:11] @ (c, s) - steady)
         obliquity = stance_obliquity(stance, start, contact, toe_off, self.mount)
+        contact_s, toe_off_s = self._time_s(contact), self._time_s(toe_off)
         previous_s = self._made[-1].initial_contact_s if self._made else math.nan
+        speed_mps, speed_source = self._speedometer.tell(
+            past.known_s(row),
+            contact_s - previous_s,
+            last - slowest,
+            toe_off_s - contact_s - offset_s,
+        )
         return StepView(
-            initial_contact_s=self._time_s(contact),
-            toe_off_s=self._time_s(toe_off),
+            initial_contact_s=contact_s,
+            toe_off_s=toe_off_s,
             previous_contact_s=previous_s,
             side=side,
             from_standing=self.mount.from_standing,
             obliquity_rad=obliquity if self.has_gyroscope else obliquity[:0],
             slowest_mps=slowest,
             last_mps=last,
+            speed_mps=speed_mps,
+            speed_source=speed_source,
         )
 
     # -- contacts said before ------------------------------------------------------
@@ -659,6 +706,7 @@ class StepTracker:
             contacts=(first.initial_contact, middle.initial_contact, last.initial_contact),
             times_s=(first.initial_contact_s, middle.initial_contact_s, last.initial_contact_s),
             toe_off_s=first.toe_off_s,
+            speed_mps=first.speed_mps,
             axes=self.mount.axes if self.has_gyroscope else None,
             from_standing=self.mount.from_standing,
             yaw_radps=self._yaw_radps,
@@ -686,6 +734,8 @@ class StepTracker:
         self._typical_period = 0.0
         self.stride_samples = self.two_strides_samples = 0
         self._side.restart()
+        self._speedometer.restart()
+        self._contact.restart()
 
     def _time_s(self, index: float) -> float:
         return self.origin_s + index * GRID_PERIOD_S

@@ -32,7 +32,7 @@ class StepView:
 
     ``obliquity_rad`` (n,) runs from initial contact (exactly) to toe-off, empty where the mount is unknown.
     ``slowest_mps`` is the least forward velocity in stance against that at initial contact (0 or less),
-    ``last_mps`` that at toe-off.
+    ``last_mps`` that at toe-off. ``speed_mps`` is the running speed (NaN: unknown), ``speed_source`` its source.
     """
 
     initial_contact_s: float
@@ -43,6 +43,8 @@ class StepView:
     obliquity_rad: Array
     slowest_mps: float
     last_mps: float
+    speed_mps: float
+    speed_source: str
 
     @property
     def swing_down(self) -> float:
@@ -71,12 +73,14 @@ class StrideView:
 
     ``waves`` (64, 6): height and mediolateral position of the sensor point, mediolateral position of the
     pelvis centre (m, about their means), obliquity, tilt and rotation (rad); NaN where the mount is unknown.
-    ``ranges`` and ``means`` (6,) are theirs; ``step_points`` the points up to the contact between.
+    ``ranges`` and ``means`` (6,) are theirs; ``step_points`` the points up to the contact between. ``speed_mps`` is NaN
+    where it is not known better than by an estimate.
     """
 
     initial_contact_s: float
     toe_off_s: float
     next_contact_s: float
+    speed_mps: float
     from_standing: bool
     step_points: int
     waves: Array
@@ -126,13 +130,14 @@ class StrideSpan:
     """Which stride to look at, and with which mount.
 
     Three successive ``contacts`` as fractional row indices and as ``times_s``; the toe-off of the first;
-    ``axes`` (3, 3) of the mount, None where it is unknown; ``yaw_radps``: how fast the runner turned, or seemed to,
-    over the last strides.
+    ``axes`` (3, 3) of the mount, None where it is unknown; ``speed_mps`` as in `StrideView`; ``yaw_radps``: how fast the
+    runner turned, or seemed to, over the last strides.
     """
 
     contacts: tuple[float, float, float]
     times_s: tuple[float, float, float]
     toe_off_s: float
+    speed_mps: float
     axes: Array | None
     from_standing: bool
     yaw_radps: float = 0.0
@@ -183,6 +188,7 @@ def view_strides(rows: Array, start: int, spans: Sequence[StrideSpan]) -> list[S
             initial_contact_s=span.times_s[0],
             toe_off_s=span.toe_off_s,
             next_contact_s=span.times_s[1],
+            speed_mps=span.speed_mps,
             from_standing=span.from_standing,
             step_points=round(
                 STRIDE_POINTS * (span.contacts[1] - span.contacts[0]) / (span.contacts[2] - span.contacts[0])

@@ -41,6 +41,8 @@ class TrueContact:
     tilt_range_deg: float
     rotation_range_deg: float
     speed_mps: float
+    step_length_m: float
+    vertical_ratio_percent: float
 
 
 def true_contacts(scenario: Scenario, window: Window, start_s: float, end_s: float) -> list[TrueContact]:
@@ -99,6 +101,10 @@ def true_contacts(scenario: Scenario, window: Window, start_s: float, end_s: flo
         "rotation_range_deg": np.where(stride_known, _stride_range(rotation), np.nan),
         "speed_mps": window.speed_mps[first:last],
     }
+    columns["step_length_m"] = columns["speed_mps"] * 60.0 / columns["cadence_spm"]
+    way_m = columns["speed_mps"] * columns["step_time_s"]
+    # who comes to a stop has no way to compare with
+    columns["vertical_ratio_percent"] = 100.0 * columns["vertical_oscillation_m"] / np.where(way_m > 0.0, way_m, np.nan)
     return [
         TrueContact(
             initial_contact_s=float(contact_s[k]),
