@@ -147,10 +147,10 @@ class Step:
     ``contact_id`` is that of the provisional contact it confirms, None where none was said.
     ``metrics`` holds the values of every metric of group "step" in `pelvis.metrics.METRICS`,
     NaN where unknown. ``reported_at_s`` is the time of the last sample that had a say.
-    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it, and `pelvis.quality.SAID_LATE`. ``speed_source``
-    says where the speed comes from: the source's name, "model" (the runner's own), "estimate" (anybody's), empty where
-    it is unknown. ``contact_time_reference`` names what the runner's contact time was calibrated to, empty where it was
-    not, and ``contact_time_offset_s`` is what that added to it.
+    ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it, and `pelvis.quality.SAID_LATE`.
+    ``speed_source`` says where the speed comes from: the source's name, "model" (the runner's own), "estimate"
+    (anybody's), empty where it is unknown. ``contact_time_reference`` names what the runner's contact time was
+    calibrated to, empty where it was not, and ``contact_time_offset_s`` is what that added to it.
     """
 
     step_index: int

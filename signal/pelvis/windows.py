@@ -130,8 +130,8 @@ class StrideSpan:
     """Which stride to look at, and with which mount.
 
     Three successive ``contacts`` as fractional row indices and as ``times_s``; the toe-off of the first;
-    ``axes`` (3, 3) of the mount, None where it is unknown; ``speed_mps`` as in `StrideView`; ``yaw_radps``: how fast the
-    runner turned, or seemed to, over the last strides.
+    ``axes`` (3, 3) of the mount, None where it is unknown; ``speed_mps`` as in `StrideView`; ``yaw_radps``: how fast
+    the runner turned, or seemed to, over the last strides.
     """
 
     contacts: tuple[float, float, float]
