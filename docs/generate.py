@@ -112,7 +112,7 @@ def quality_page() -> str:
         undisturbed=quality.UNDISTURBED_MS,
         filled=quality.FILLED_FLAGGED_RATIO,
         table="\n".join(rows),
-        settling=int(quality.SETTLING_MS / (0.5 * quality.UNDISTURBED_MS)),
+        settling=quality.SETTLING_STEPS,
         late=quality.SAID_LATE,
     )
 

@@ -20,6 +20,8 @@ UNEVEN_MS = 60.0  # per relative deviation from the usual step time beyond 5 %
 # 0.12 of the last two steps, some 80 ms: said even where contact time loses little by it; angles lose more
 FILLED_FLAGGED_RATIO = 0.12
 SETTLING_MS = 20.0  # divided by the number of steps of this run
+# 10 steps: two seconds and more at any cadence; they are provisional, and flagged as such
+SETTLING_STEPS = 10
 NO_GYROSCOPE_MS = 10.0
 TURNED_MS = 8.0
 AMBIGUOUS_MS = 20.0  # forward and backward told apart with little confidence
@@ -42,5 +44,6 @@ def judge(evidence: Evidence) -> tuple[float, tuple[str, ...]]:
     )
     variance = sum(cost * cost for cost, _ in costs)
     lost = "lost_samples" if evidence.filled_ratio > FILLED_FLAGGED_RATIO else ""
-    worst = sorted((cost, flag) for cost, flag in costs if cost > 0.5 * UNDISTURBED_MS or flag == lost)
+    settling = "settling" if evidence.run_steps <= SETTLING_STEPS else ""
+    worst = sorted((cost, flag) for cost, flag in costs if cost > 0.5 * UNDISTURBED_MS or flag in (lost, settling))
     return UNDISTURBED_MS / math.sqrt(UNDISTURBED_MS**2 + variance), tuple(flag for _, flag in reversed(worst))
