@@ -148,7 +148,7 @@ def test_a_stride_of_known_angles_and_ways_is_measured(
     motion = swinging(heading_deg, Rotation.from_euler("xyz", mounting_deg, degrees=True), period)
     contacts = (motion.first, motion.first + 0.5 * period, motion.first + period)
     times_s = tuple(c * GRID_PERIOD_S for c in contacts)
-    span = StrideSpan(contacts, (times_s[0], times_s[1], times_s[2]), times_s[0] + 0.25, motion.mount.axes, True)
+    span = StrideSpan(contacts, (times_s[0], times_s[1], times_s[2]), times_s[0] + 0.25, 3.0, motion.mount.axes, True)
     (view,) = view_strides(motion.rows, START, [span])
     degrees = np.degrees
     assert degrees(view.ranges[OBLIQUITY_RAD]) == pytest.approx(12.0, abs=0.05)
@@ -170,7 +170,7 @@ def test_a_stride_of_known_angles_and_ways_is_measured(
 def test_where_the_mount_is_unknown_only_the_height_is_known() -> None:
     motion = swinging(40.0, Rotation.identity())
     contacts = (motion.first, motion.first + 72.0, motion.first + 144.0)
-    (view,) = view_strides(motion.rows, START, [StrideSpan(contacts, (0.0, 0.36, 0.72), 0.25, None, False)])
+    (view,) = view_strides(motion.rows, START, [StrideSpan(contacts, (0.0, 0.36, 0.72), 0.25, 3.0, None, False)])
     assert view.ranges[UP_M] == pytest.approx(0.090, rel=0.01)
     assert np.isnan(view.waves[:, [LEFT_M, CENTRE_LEFT_M, OBLIQUITY_RAD, TILT_RAD, ROTATION_RAD]]).all()
 
