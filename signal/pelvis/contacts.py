@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import mul
+from typing import NamedTuple
 
 import numpy as np
 
@@ -122,8 +123,7 @@ _FORWARD_PHASE = cmath.exp(-1j * math.radians(35.0))
 AXIS_MEMORY = 0.12
 
 
-@dataclass(frozen=True, slots=True)
-class StepPair:
+class StepPair(NamedTuple):
     """What two successive steps say about forward, seen from the reference axis."""
 
     acc: complex
@@ -250,8 +250,7 @@ EDGE_SAMPLES = (-8.0, -4.0, 0.0)
 RISE_BEFORE_SAMPLES, RISE_AFTER_SAMPLES = 16, 12
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What the event models are given: FEATURES of a step, the instants events are counted from, and the step's period.
 
     Instants and period are in grid samples.
@@ -263,8 +262,7 @@ class Features:
     values: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Events:
+class Events(NamedTuple):
     """Initial contact and toe-off as fractional grid indices; ``strangeness`` is the mean squared
     deviation of the features from those of the fit, in squared spreads (1 is usual).
     """

@@ -92,6 +92,12 @@ class History:
         self._count = 0
         self._offset = index
 
+    def value(self, index: int, channel: int) -> float:
+        """Return one value of row ``index`` (absolute)."""
+        if not self._offset <= index < self.end:
+            raise IndexError(f"row {index} is not held (have {self._offset}..{self.end})")
+        return float(self._rows.item(index - self._offset, channel))
+
     def view(self, start: int, stop: int) -> Array:
         """Return rows ``start`` to ``stop`` (absolute, half-open) without copying; do not write into it."""
         low = start - self._offset

@@ -81,8 +81,7 @@ def pelvic_drop_deg(step: StepView) -> float:
     """Contralateral pelvic drop: how far at most the swing side falls in stance below its height at initial contact."""
     if not len(step.obliquity_rad):
         return math.nan
-    falls = (step.obliquity_rad - step.obliquity_rad[0]) * step.swing_down
-    return DEGREES * float(np.maximum.reduce(falls))
+    return DEGREES * (step.lowest_swing_side_rad - float(step.obliquity_rad[0]) * step.swing_down)
 
 
 @_of_step("peak drop", "deg", 1)
@@ -90,7 +89,7 @@ def peak_drop_deg(step: StepView) -> float:
     """Lowest position of the swing side during stance against standing; unknown without a standing phase."""
     if not len(step.obliquity_rad) or not step.from_standing:
         return math.nan
-    return DEGREES * float(np.maximum.reduce(step.obliquity_rad * step.swing_down))
+    return DEGREES * step.lowest_swing_side_rad
 
 
 @_of_step("velocity loss", "m/s", 3)

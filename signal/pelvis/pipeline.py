@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -37,7 +37,7 @@ from pelvis.data import (
 from pelvis.models import EventModels
 from pelvis.mounting import StillFinder
 from pelvis.personal import ANYBODY, Personal
-from pelvis.steps import DECIDE_AFTER_SAMPLES, StepTracker, Told, measure_strides
+from pelvis.steps import DECIDE_AFTER_SAMPLES, NEVER, StepTracker, Told, measure_strides
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -145,14 +145,14 @@ class Pipeline:
             happenings.append((row, -1, partial(self._feel_turning, row)))
         for centre, anchor in self._anchors.find(first - LEVEL_TAPS // 2, level_z):
             row = centre + LEVEL_TAPS // 2
-            happenings.append((row, 1, partial(self._await, anchor, row)))
+            self._due.append((max(int(anchor.down) + DECIDE_AFTER_SAMPLES, row), anchor))
         for centre, rise in self._touches.find(first - TOUCH_TAPS // 2, touch_z):
             row = centre + TOUCH_TAPS // 2
             happenings.append((row, 2, partial(self._steps.touch, row, rise)))
         happenings.sort(key=lambda happening: happening[:2])
         for row, _, happen in happenings:
             yield from self._catch_up(row)
-            yield from self._say(happen() or iter(()))
+            yield from self._say(happen() or ())
         yield from self._catch_up(first + n - 1)
         if self._settings.motion:
             yield from self._mark(first + n)
@@ -164,13 +164,10 @@ class Pipeline:
             yield from self._mark(row)
         self._steps.has_gyroscope = True
 
-    def _await(self, anchor: Anchor, row: int) -> None:
-        self._due.append((max(int(anchor.down) + DECIDE_AFTER_SAMPLES, row), anchor))
-
     def _catch_up(self, row: int) -> Iterator[Told]:
         """Do everything that falls due up to ``row``, in the order of rows."""
         while True:
-            due = self._due[0][0] if self._due else _NEVER
+            due = self._due[0][0] if self._due else NEVER
             expiry = self._steps.next_expiry
             now = min(due, expiry, self._next_watch)
             if now > row:
@@ -184,7 +181,7 @@ class Pipeline:
             else:
                 yield from self._say(self._watch(now))
 
-    def _say(self, items: Iterator[Told]) -> Iterator[Told]:
+    def _say(self, items: Iterable[Told]) -> Iterator[Told]:
         for item in items:
             if isinstance(item, Activity):
                 self._activity = item.state
@@ -252,6 +249,3 @@ class Pipeline:
         self._past.restart(hole.next_index)
         self._next_watch = hole.next_index + WATCH_SAMPLES
         self._marked = hole.next_index + -hole.next_index % MOTION_HOP_SAMPLES
-
-
-_NEVER = 2**62

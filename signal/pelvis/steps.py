@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -90,6 +90,8 @@ TOUCH_EXPIRES_SAMPLES = 120
 TOUCH_MATCH_SAMPLES = 14
 # 80 ms: sprinters stand longer; 1.2 steps: the slowest joggers leave the ground about when the other foot comes down
 SHORTEST_CONTACT_SAMPLES, LONGEST_CONTACT_RATIO = 16, 1.2
+# a row that never comes
+NEVER = 2**62
 # 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
 ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
 _EDGE = np.array(EDGE_SAMPLES)
@@ -120,10 +122,12 @@ _LOOK = np.column_stack([_positions(*one) - _LOOK_FROM for one in np.eye(4).toli
 
 def _turn(signals: Array, forward: complex) -> Array:
     """Return vertical force, fore-aft force, pitch rate, roll rate (n, 4) of earth-frame signals (n, 6)."""
-    c, s = forward.real, forward.imag
-    turned: Array = signals @ np.array(
-        ((0, c, 0, 0), (0, s, 0, 0), (1, 0, 0, 0), (0, 0, -s, c), (0, 0, c, s), (0, 0, 0, 0)), dtype=np.float64
-    )
+    turn = np.zeros((6, 4))
+    turn[2, 0] = 1.0
+    turn[0, 1] = turn[4, 2] = turn[3, 3] = forward.real
+    turn[1, 1] = turn[4, 3] = forward.imag
+    turn[3, 2] = -forward.imag
+    turned: Array = signals @ turn
     return turned
 
 
@@ -151,8 +155,7 @@ class _Loading:
     run_steps: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(NamedTuple):
     """A step already reported, waiting for its stride."""
 
     step_index: int
@@ -163,8 +166,7 @@ class _Made:
     speed_mps: float
 
 
-@dataclass(frozen=True, slots=True)
-class WholeStride:
+class WholeStride(NamedTuple):
     """A stride that is complete, with its place among what is said; `measure_strides` makes it a `Stride`."""
 
     step_index: int
@@ -281,12 +283,10 @@ class StepTracker:
     @property
     def next_expiry(self) -> int:
         """The row at which `expire` has something to do, if nothing happens before."""
-        rows: list[int] = []
-        if self._touch is not None:
-            rows.append(self._touch.row + TOUCH_EXPIRES_SAMPLES)
+        row = NEVER if self._touch is None else self._touch.row + TOUCH_EXPIRES_SAMPLES
         if self.gate.open and self._anchors:
-            rows.append(int(self._anchors[-1].down + LONGEST_PAUSE_S / GRID_PERIOD_S) + 1)
-        return min(rows, default=2**62)
+            row = min(row, int(self._anchors[-1].down + LONGEST_PAUSE_S / GRID_PERIOD_S) + 1)
+        return row
 
     @property
     def ahead(self) -> complex:

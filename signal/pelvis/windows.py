@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,7 @@ INTEGRATED_HARMONICS = 8
 CENTRE_FORWARD_M, CENTRE_UP_M = 0.105, -0.010
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StepView:
+class StepView(NamedTuple):
     """One stance and the step before it.
 
     ``obliquity_rad`` (n,) runs from initial contact (exactly) to toe-off, empty where the mount is unknown.
@@ -53,10 +52,16 @@ class StepView:
             return math.nan
         return 1.0 if self.side is Side.RIGHT else -1.0
 
+    @property
+    def lowest_swing_side_rad(self) -> float:
+        """How far the swing side lies below the stance side at most."""
+        down = self.swing_down
+        return down * float((np.maximum if down > 0.0 else np.minimum).reduce(self.obliquity_rad))
+
 
 def stance_velocity(forward_g: Array) -> tuple[float, float]:
     """Return (slowest, last) forward velocity in m/s against the first of the rows (n,) of forward force."""
-    velocity = np.cumsum(forward_g)
+    velocity = np.add.accumulate(forward_g)
     # trapezoids: the running sum less half of its ends
     velocity -= 0.5 * (forward_g + forward_g[0])
     scale = GRID_PERIOD_S * STANDARD_GRAVITY_MPS2
@@ -67,8 +72,7 @@ def stance_velocity(forward_g: Array) -> tuple[float, float]:
 UP_M, LEFT_M, CENTRE_LEFT_M, OBLIQUITY_RAD, TILT_RAD, ROTATION_RAD = range(6)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StrideView:
+class StrideView(NamedTuple):
     """One stride: STRIDE_POINTS equal parts from a contact to the second next.
 
     ``waves`` (64, 6): height and mediolateral position of the sensor point, mediolateral position of the
@@ -125,8 +129,7 @@ def displacement_m(force_g: Array, duration_s: float | Array) -> Array:
     return moved
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StrideSpan:
+class StrideSpan(NamedTuple):
     """Which stride to look at, and with which mount.
 
     Three successive ``contacts`` as fractional row indices and as ``times_s``; the toe-off of the first;
@@ -256,7 +259,7 @@ class Past:
 
     def known_s(self, index: int) -> float:
         """Return the time of the last input sample row ``index`` rests on."""
-        return float(self.rows.view(index, index + 1)[0, KNOWN])
+        return self.rows.value(index, KNOWN)
 
 
 def pelvis_motion(rows: Array, axes: Array | None, ahead: NDArray[np.complex128]) -> tuple[Array, Array, Array, Array]:
