@@ -17,6 +17,7 @@ from pelvis.activity import (
     REMEMBERED_S,
     Cycle,
     RunningGate,
+    alternation,
     classify_rest,
     drive_ratio,
     likeness,
@@ -103,8 +104,21 @@ def test_a_buckle_that_swings_more_with_every_second_step_does_not_keep_it_shut(
         replace(CLEAR_RUNNING, lowest_g=0.7),
         replace(CLEAR_RUNNING, highest_g=1.3),
         replace(CLEAR_RUNNING, period_s=0.18),
+        replace(CLEAR_RUNNING, impulse_mps=1.1 * G * 0.36),
+        replace(CLEAR_RUNNING, alternation=0.2),
+        replace(CLEAR_RUNNING, drive_ratio=1.5),
     ],
-    ids=["walking", "brisk walking", "on a belt", "no flight", "no load", "too quick"],
+    ids=[
+        "walking",
+        "brisk",
+        "on a belt",
+        "no flight",
+        "no load",
+        "too quick",
+        "no leg gives it",
+        "one leg",
+        "sideways",
+    ],
 )
 def test_walking_and_shaking_never_open_it(cycle: Cycle) -> None:
     assert not any(feed(RunningGate(), [cycle] * 60))
@@ -182,7 +196,7 @@ def test_a_body_that_is_caught_after_a_fall_closes_it_at_once() -> None:
 
 def test_a_landing_of_which_samples_are_lost_is_no_fall() -> None:
     gate = opened()
-    hard = replace(RUNNING, impulse_mps=1.5 * FALL_RATIO * RUNNING.impulse_mps, made_up=True)
+    hard = replace(RUNNING, impulse_mps=1.1 * G * RUNNING.period_s, made_up=True)
     assert gate.pass_cycle(hard, 5.0)
     assert gate.open
 
@@ -240,6 +254,22 @@ def test_braking_and_driving_is_measured_whatever_the_heading(heading_rad: float
 def test_a_straight_shake_does_not_drive() -> None:
     assert drive_ratio(signals(2.0 * (UP_G - 1.0), UP_G, UP_G)) == pytest.approx(0.0, abs=1e-9)
     assert drive_ratio(np.zeros((48, 6))) == 0.0
+
+
+def test_what_goes_on_two_legs_alternates_and_what_a_hand_shakes_does_not() -> None:
+    runner = signals(0.42 * RISING, SIDEWAYS_G, UP_G, 0.6)
+    # 0.3 to each side, 0.42 to and fro
+    assert alternation(runner) == pytest.approx(0.3 / 0.42, rel=0.05)
+    shaken = signals(0.42 * RISING, 0.3 * np.cos(STEP_RAD), UP_G, 0.6)
+    assert alternation(shaken) == pytest.approx(0.0, abs=1e-6)
+    # the pelvis rolls and yaws from side to side even where hardly a force is felt
+    shaken[:, 3] = 0.8 * np.cos(0.5 * STEP_RAD)
+    shaken[:, 4] = 0.8 * np.cos(STEP_RAD)
+    assert alternation(shaken) == pytest.approx(1.0, rel=0.05)
+
+
+def test_without_a_sideways_axis_there_is_nothing_to_alternate() -> None:
+    assert math.isnan(alternation(signals(0.42 * RISING, np.zeros(48), UP_G, 0.6)))
 
 
 def test_steps_that_repeat_are_alike_and_others_are_not() -> None:

@@ -180,7 +180,8 @@ class RunningGate:
         falls = cycle.impulse_mps > self.most_impulse_mps and not cycle.made_up
         running = (
             SHORTEST_PERIOD_S <= cycle.period_s <= LONGEST_PERIOD_S
-            and LEAST_IMPULSE_MPS < cycle.impulse_mps < STANDARD_GRAVITY_MPS2 * cycle.period_s
+            and cycle.impulse_mps > LEAST_IMPULSE_MPS
+            and (cycle.impulse_mps < STANDARD_GRAVITY_MPS2 * cycle.period_s or cycle.made_up)
             and cycle.lowest_g < LIGHTEST_G
             and cycle.highest_g > LEAST_HIGHEST_G
             and (beyond_mps > -FORGIVEN_MPS if self.open else beyond_mps > 0.0 and stride.lowest_g < OPENING_LIGHTEST_G)
