@@ -262,10 +262,12 @@ def test_what_is_longer_is_a_hole_and_time_goes_on_behind_it(rate_hz: float, str
     assert np.max(np.abs(grid.motion[far] - waves(grid.t_s[far], 1.0))) < 0.005
 
 
-def test_clipped_samples_mark_the_rows_they_reach() -> None:
+@pytest.mark.parametrize("portion", [5, 30])
+def test_clipped_samples_mark_the_rows_they_reach(portion: int) -> None:
     t_s = times(208.0, 3.0)
     values = waves(t_s, 2.0)
-    pieces = [(0, 200, False), (200, 230, True), (230, len(t_s), False)]
+    clipped = [(first, first + portion, True) for first in range(200, 230, portion)]
+    pieces = [(0, 200, False), *clipped, (230, len(t_s), False)]
     grid = align(Aligner(), [samples(t_s[a:b], values[a:b], 208.0, clipped=c) for a, b, c in pieces])
     inside = (grid.t_s > t_s[201]) & (grid.t_s < t_s[227])
     outside = (grid.t_s < t_s[197]) | (grid.t_s > t_s[232])
