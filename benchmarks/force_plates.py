@@ -30,6 +30,7 @@ SETTLE_S = 4.0
 # the last step is not reported before its toe-off has been seen
 TAIL_S = 0.6
 MATCH_S = 0.08
+BEND_S = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class Device:
     """What a device adds: everything that is drawn is drawn per trial from ``seed``.
 
     ``mount_deg`` per axis at most, None: any rotation; ``loss_ratio`` of bursts of ``burst_s``; ``still_s`` of standing
-    before the run (0: none); a ``slip`` on the belt, its time counted from the beginning of the run.
+    before the run (0: none); a ``slip`` on the belt, its time counted from the beginning of the run. From `BEND_S` of
+    the run on the treadmill is laid into a bend of radius ``bend_m`` (to the left; < 0: right) by what a body on a
+    circle feels; truth is what the optical pelvis did all the same.
     """
 
     rate_hz: float = 200.0
@@ -52,6 +55,7 @@ class Device:
     acc_noise_g: float = 150e-6
     gyro_noise_dps: float = 0.008
     slip: Slip | None = None
+    bend_m: float = math.inf
     seed: int = 1
 
 
@@ -85,6 +89,8 @@ def _fukuchi_run(name: str, d: dict[str, Array], device: Device) -> Run:
     rng = np.random.default_rng([device.seed, *name.encode()])
     still_s = device.still_s + rng.uniform(0.0, 2.0) if device.still_s else 0.0
     acc, gyr = d["acc_g"].astype(np.float64), d["gyr_dps"].astype(np.float64)
+    if math.isfinite(device.bend_m):
+        acc, gyr = _in_a_bend(acc, gyr, d, device.bend_m)
     t_s, acc, lead_s, gyr = _stand_first(acc, gyr, float(d["fs"]), still_s, d)
     true_s = np.arange(0.0, t_s[-1], 1.0 / device.rate_hz)
     at_s = np.minimum(true_s * (1.0 + 1e-6 * device.clock_ppm), t_s[-1])
@@ -118,6 +124,17 @@ def _fukuchi_run(name: str, d: dict[str, Array], device: Device) -> Run:
         device_s(d["t"]),
         {ours: d[theirs] for ours, theirs in waves.items()},
     )
+
+
+def _in_a_bend(acc: Array, gyr: Array, d: dict[str, Array], radius_m: float) -> tuple[Array, Array]:
+    attitude = Rotation.from_quat(d["quat_WS_xyzw"])
+    ahead = attitude.apply([1.0, 0.0, 0.0]).mean(axis=0)
+    left = np.array([-ahead[1], ahead[0], 0.0]) / math.hypot(ahead[0], ahead[1])
+    # a second to lean into it
+    yaw_radps = float(d["speed_mps"]) / radius_m * np.clip(d["t"] - d["t"][0] - BEND_S, 0.0, 1.0)[:, np.newaxis]
+    pull_g = float(d["speed_mps"]) * yaw_radps / STANDARD_GRAVITY_MPS2
+    back = attitude.inv()
+    return acc + back.apply(pull_g * left), gyr + np.degrees(back.apply(yaw_radps * np.array([0.0, 0.0, 1.0])))
 
 
 def _stand_first(

@@ -14,6 +14,7 @@ import mqtt_pages
 
 from pelvis import quality
 from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, Metric
+from pelvis.steps import STRAIGHT_RADPS
 
 DOCS = Path(__file__).resolve().parent
 
@@ -82,8 +83,8 @@ step: **1 is as good as it gets, 0.5 means an error twice as large, 0 means do n
 
 Each cost was found by adding that disturbance to runs with force-plate truth and watching the error of contact time grow.
 A cost of more than half of {undisturbed:g} ms also sets the step's flag, the worst first; made-up samples do so from a share of
-{filled:g} on, since angles suffer more from them than contact time does. The coach speaks on steps of at least
-`cues.min_quality`. Sources and figures: [accuracy.md](accuracy.md).
+{filled:g} on and bends from {turning:g} rad/s on, since angles suffer more from them than contact time does. The coach speaks on steps
+of at least `cues.min_quality`. Sources and figures: [accuracy.md](accuracy.md).
 
 `settling` stands at the first {settling} steps of a run, its first two seconds among them: they are provisional.
 
@@ -100,6 +101,7 @@ DISTURBANCES = (
     ("settling", "SETTLING_MS", "divided by the number of steps since the run began"),
     ("no_gyroscope", "NO_GYROSCOPE_MS", "where angular rate is missing"),
     ("sensor_turned", "TURNED_MS", "where the sensor seems to have moved on the belt, until its new place is known"),
+    ("turning", "TURNING_MS", "per radian per second by which the runner turns"),
     ("forward_ambiguous", "AMBIGUOUS_MS", "per confidence of forward against backward below 0.5"),
 )
 
@@ -111,6 +113,7 @@ def quality_page() -> str:
     return QUALITY_PAGE.format(
         undisturbed=quality.UNDISTURBED_MS,
         filled=quality.FILLED_FLAGGED_RATIO,
+        turning=STRAIGHT_RADPS,
         table="\n".join(rows),
         settling=quality.SETTLING_STEPS,
         late=quality.SAID_LATE,

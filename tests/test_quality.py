@@ -24,6 +24,7 @@ IDEAL = Evidence(
     clipped_ratio=0.0,
     axis_confidence=1.0,
     disagrees=False,
+    yaw_radps=0.0,
     has_gyroscope=True,
 )
 
@@ -35,6 +36,7 @@ DISTURBED = {
     "clipped": {"clipped_ratio": 0.3},
     "forward_ambiguous": {"axis_confidence": 0.1},
     "sensor_turned": {"disagrees": True},
+    "turning": {"yaw_radps": -0.3},
     "no_gyroscope": {"has_gyroscope": False},
 }
 
@@ -78,6 +80,7 @@ shares = st.floats(0.0, 1.0)
         clipped_ratio=shares,
         axis_confidence=shares,
         disagrees=st.booleans(),
+        yaw_radps=st.floats(-10.0, 10.0),
         has_gyroscope=st.booleans(),
     ),
     shares,
@@ -92,6 +95,7 @@ def test_it_lies_between_0_and_1_and_never_rises_with_a_disturbance(evidence: Ev
         replace(evidence, clipped_ratio=min(1.0, evidence.clipped_ratio + more)),
         replace(evidence, axis_confidence=evidence.axis_confidence * more),
         replace(evidence, disagrees=True),
+        replace(evidence, yaw_radps=1.1 * evidence.yaw_radps),
         replace(evidence, has_gyroscope=False),
     )
     assert all(judge(w)[0] <= quality + 1e-12 for w in worse)

@@ -175,7 +175,8 @@ class Evidence:
 
     ``strangeness`` of `pelvis.contacts.Events`; ``run_steps`` since the run began; ``period_ratio`` step time
     against the usual one; shares of ``filled`` and ``clipped`` samples; ``axis_confidence`` of forward against
-    backward; ``disagrees``: the sensor seems to have turned since its heading was frozen.
+    backward; ``disagrees``: the sensor seems to have moved on the belt; ``yaw_radps``: how fast the runner turns,
+    0 on the straight.
     """
 
     strangeness: float
@@ -185,6 +186,7 @@ class Evidence:
     clipped_ratio: float
     axis_confidence: float
     disagrees: bool
+    yaw_radps: float
     has_gyroscope: bool
 
 

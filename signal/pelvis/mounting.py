@@ -144,7 +144,8 @@ class Mount:
 
     ``up`` (3,) is the standing pelvis' vertical in the sensor frame; ``reference`` (3,) a sensor-fixed
     horizontal axis from which headings are counted; ``heading_rad`` the angle from it to forward;
-    ``axes`` (3, 3) holds forward, left and up as columns.
+    ``bank_rad`` how far the vertical that was felt leans to the right of the true one, as in a bend to the
+    left; ``axes`` (3, 3) holds forward, left and up as columns, against the true one.
     """
 
     def __init__(self) -> None:
@@ -152,6 +153,7 @@ class Mount:
         self.from_standing = False
         self.reference: Array | None = None
         self.heading_rad = math.nan
+        self.bank_rad = 0.0
         self.forward: Array | None = None
         self.left: Array | None = None
         self.axes: Array | None = None
@@ -176,8 +178,16 @@ class Mount:
         self.heading_rad = heading_rad
         side = cross(self.up, self.reference)
         self.forward = math.cos(heading_rad) * self.reference + math.sin(heading_rad) * side
-        self.left = math.cos(heading_rad) * side - math.sin(heading_rad) * self.reference
-        self.axes = np.column_stack((self.forward, self.left, self.up))
+        left = math.cos(heading_rad) * side - math.sin(heading_rad) * self.reference
+        c, s = math.cos(self.bank_rad), math.sin(self.bank_rad)
+        self.left = c * left - s * self.up
+        self.axes = np.column_stack((self.forward, self.left, c * self.up + s * left))
+
+    def set_bank(self, bank_rad: float) -> None:
+        """Take how far the vertical that is felt leans to the right."""
+        self.bank_rad = bank_rad
+        if not math.isnan(self.heading_rad):
+            self.set_heading(self.heading_rad)
 
     def carry_over(self, running_up: Array, heading_rad: float, posture: Posture) -> None:
         """Find the place of a sensor that moved: the runner's ``posture`` is as before, seen now along ``running_up``.

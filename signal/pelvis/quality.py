@@ -24,6 +24,7 @@ SETTLING_MS = 20.0  # divided by the number of steps of this run
 SETTLING_STEPS = 10
 NO_GYROSCOPE_MS = 10.0
 TURNED_MS = 8.0
+TURNING_MS = 28.0  # per radian per second of the runner's own turning
 AMBIGUOUS_MS = 20.0  # forward and backward told apart with little confidence
 
 SAID_LATE = "said_late"
@@ -40,10 +41,16 @@ def judge(evidence: Evidence) -> tuple[float, tuple[str, ...]]:
         (SETTLING_MS / evidence.run_steps, "settling"),
         (0.0 if evidence.has_gyroscope else NO_GYROSCOPE_MS, "no_gyroscope"),
         (TURNED_MS if evidence.disagrees else 0.0, "sensor_turned"),
+        (TURNING_MS * abs(evidence.yaw_radps), "turning"),
         (AMBIGUOUS_MS * max(0.0, 0.5 - evidence.axis_confidence), "forward_ambiguous"),
     )
     variance = sum(cost * cost for cost, _ in costs)
-    lost = "lost_samples" if evidence.filled_ratio > FILLED_FLAGGED_RATIO else ""
-    settling = "settling" if evidence.run_steps <= SETTLING_STEPS else ""
-    worst = sorted((cost, flag) for cost, flag in costs if cost > 0.5 * UNDISTURBED_MS or flag in (lost, settling))
+    said: set[str] = set()
+    if evidence.filled_ratio > FILLED_FLAGGED_RATIO:
+        said.add("lost_samples")
+    if evidence.run_steps <= SETTLING_STEPS:
+        said.add("settling")
+    if evidence.yaw_radps:
+        said.add("turning")
+    worst = sorted((cost, flag) for cost, flag in costs if cost > 0.5 * UNDISTURBED_MS or flag in said)
     return UNDISTURBED_MS / math.sqrt(UNDISTURBED_MS**2 + variance), tuple(flag for _, flag in reversed(worst))
