@@ -12,7 +12,6 @@ import argparse
 import re
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +26,6 @@ from force_plates import (
     sisfall,
     voisard,
 )
-
-from pelvis.quality import UNDISTURBED_MS
 
 JOGGING, JOGGING_FALL = ("D03", "D04"), "F05"
 
@@ -136,20 +133,6 @@ def condition_row(name: str, score: Score) -> tuple[str, ...]:
     )
 
 
-def quality_table(scores: list[Score]) -> str:
-    rows = [("quality", "steps", "contact time RMSE, ms", "as quality says, ms", "pelvic drop RMSE, deg")]
-    steps = np.concatenate([np.array(s.quality) for s in scores])
-    edges = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.01)
-    for low, high in pairwise(edges):
-        group = steps[(steps[:, 0] >= low) & (steps[:, 0] < high)]
-        if len(group) < 20:
-            continue
-        said = float(np.sqrt(np.mean((UNDISTURBED_MS / group[:, 0]) ** 2)))
-        contact, drop = (float(np.sqrt(np.nanmean(group[:, k] ** 2))) for k in (1, 2))
-        rows.append((f"{low:g} to {min(high, 1.0):g}", str(len(group)), f"{contact:.1f}", f"{said:.1f}", f"{drop:.2f}"))
-    return table(*rows)
-
-
 # ---------------------------------------------------------------- the others
 
 
@@ -246,7 +229,6 @@ def tables(folder: Path) -> dict[str, str]:
         "rates": table(CONDITION_HEAD, *(condition_row(f"{r:g} Hz", s) for r, s in by_rate)),
         "losses": table(CONDITION_HEAD, *(condition_row(*item) for item in losses.items())),
         "mounts": table(CONDITION_HEAD, *(condition_row(*item) for item in others.items())),
-        "quality": quality_table([*losses.values(), *others.values()]),
         "slopes": slopes_table(folder),
         "life": life_table(folder),
     }

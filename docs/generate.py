@@ -13,7 +13,9 @@ from pathlib import Path
 import mqtt_pages
 
 from pelvis import quality
-from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, Metric
+from pelvis.averages import BALANCE_STEPS
+from pelvis.error_coefficients import ERROR_MODELS
+from pelvis.metrics import REFUSED, STEP_METRICS, STRIDE_METRICS, Metric
 from pelvis.steps import STRAIGHT_RADPS
 
 DOCS = Path(__file__).resolve().parent
@@ -29,6 +31,8 @@ same table. A name carries its unit. Frames and signs: [frames.md](frames.md). W
 A step speaks twice. What stands in the first table is said once its stance has been seen, with `reported_at_s`, the time of
 the last sample that had a say. What stands in the second needs the contacts that follow; it is said with `completed_at_s`.
 
+Every value comes with its standard error, and every mean says how many steps it needs: [uncertainty.md](uncertainty.md).
+
 ## Known when a step is reported
 
 {step}
@@ -43,6 +47,7 @@ the last sample that had a say. What stands in the second needs the contacts tha
 |---|---|---|
 | `initial_contact_s` | s | the foot touches the ground |
 | `toe_off_s` | s | the same foot leaves it |
+| `initial_contact_se_s`, `toe_off_se_s` | s | their standard errors |
 | `side` | | of the foot in contact: left, right, unknown |
 | `quality` | 0 to 1 | how far the step can be trusted: [quality.md](quality.md) |
 | `speed_source` | | where `speed_mps` comes from: a source's name, `model`, `estimate`; empty where it is unknown |
@@ -51,40 +56,59 @@ the last sample that had a say. What stands in the second needs the contacts tha
 | `reported_at_s`, `completed_at_s` | s | time of the last sample that had a say; a sample's time, never the end of a block |
 | `step_index`, `stride_index` | | count from 0 |
 
-## What cannot be measured from the pelvis
+## Asked for and not given
 
-Hip extension, glute activation, knee position, foot strike and arms are not seen by a sensor at the waist, and no stand-in
-for them is offered. Left-right asymmetry of contact time is smaller than the error of one step and is not reported per step.
+{refused}
+
+The balance of contact time (the left foot's share) is in summaries from {balance} steps of each foot on, with its standard error.
 """
 
 
 def metrics_page() -> str:
     """Return the page about METRICS."""
-    return METRICS_PAGE.format(step=_table(STEP_METRICS), stride=_table(STRIDE_METRICS))
+    return METRICS_PAGE.format(
+        step=_table(STEP_METRICS), stride=_table(STRIDE_METRICS), refused=_refused_table(), balance=BALANCE_STEPS
+    )
 
 
 def _table(metrics: Sequence[Metric]) -> str:
-    rows = ["| Metric | Unit | Definition |", "|---|---|---|"]
-    rows += [f"| `{metric.name}` | {metric.unit} | {metric.definition} |" for metric in metrics]
+    rows = [
+        "| Metric | Unit | Definition | Standard error | of an undisturbed step | A mean needs |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| `{metric.name}` | {metric.unit} | {metric.definition} | `{metric.error_name}` | {metric.usual_error:.2g} {metric.unit} "
+        f"| {metric.steps_needed} steps |"
+        for metric in metrics
+    ]
+    return "\n".join(rows)
+
+
+def _refused_table() -> str:
+    rows = ["| Not given | Why |", "|---|---|"]
+    rows += [f"| {row.title} | {row.reason} |" for row in REFUSED.values()]
     return "\n".join(rows)
 
 
 QUALITY_PAGE = """\
 # Quality of a step
 
-<!-- Written by docs/generate.py from signal/pelvis/quality.py. Change the numbers there, then `make docs`. -->
+<!-- Written by docs/generate.py from signal/pelvis/error_coefficients.py; `make docs`. -->
 
-`quality` is the standard error of contact time on undisturbed signals ({undisturbed:g} ms), divided by the one expected for this
-step: **1 is as good as it gets, 0.5 means an error twice as large, 0 means do not use**. The expected error adds up, in squares:
+`quality` is the standard error that contact time would have had nothing disturbed this step, divided by the one it has
+([uncertainty.md](uncertainty.md)): **1 is as good as it gets, 0.5 means an error twice as large, 0 means do not use**.
+Disturbances add up in squares:
 
-    quality = {undisturbed:g} / sqrt({undisturbed:g}^2 + cost_1^2 + cost_2^2 + ...)
+    quality = undisturbed / sqrt(undisturbed^2 + cost_1^2 + cost_2^2 + ...)
+
+undisturbed being {usual:.1f} ms for most steps, more for slow and for very fast runners.
 
 {table}
 
-Each cost was found by adding that disturbance to runs with force-plate truth and watching the error of contact time grow.
-A cost of more than half of {undisturbed:g} ms also sets the step's flag, the worst first; made-up samples do so from a share of
-{filled:g} on and bends from {turning:g} rad/s on, since angles suffer more from them than contact time does. The coach speaks on steps
-of at least `cues.min_quality`. Sources and figures: [accuracy.md](accuracy.md).
+Each cost was fitted on runs with force-plate truth to which that disturbance had been added. A cost of more than half of the
+undisturbed standard error also sets the step's flag, the worst first; made-up samples do so from a share of {filled:g} of the last
+two steps on and bends from {turning:g} rad/s on, since angles suffer more from them than contact time does. `{unlike}` is set where
+contact time differs much from what it has been at the same foot. The coach speaks on steps of at least `cues.min_quality`.
 
 `settling` stands at the first {settling} steps of a run, its first two seconds among them: they are provisional.
 
@@ -92,31 +116,37 @@ One more flag lowers nothing: `{late}`. Whether somebody runs takes five steps t
 the steps before are said then, all at once. They are measured as well as others, but too late to act upon.
 """
 
-# per disturbance: the flag it sets, the constant in quality.py, what it counts
-DISTURBANCES = (
-    ("unusual_waveform", "STRANGE_MS", "per squared spread of the event models' inputs beyond the usual one"),
-    ("lost_samples", "FILLED_MS", "per share of made-up samples in the last two steps"),
-    ("clipped", "CLIPPED_MS", "per share of samples at the end of the sensor's range"),
-    ("uneven_step_time", "UNEVEN_MS", "per relative deviation from the usual step time beyond 5 %"),
-    ("settling", "SETTLING_MS", "divided by the number of steps since the run began"),
-    ("no_gyroscope", "NO_GYROSCOPE_MS", "where angular rate is missing"),
-    ("sensor_turned", "TURNED_MS", "where the sensor seems to have moved on the belt, until its new place is known"),
-    ("turning", "TURNING_MS", "per radian per second by which the runner turns"),
-    ("forward_ambiguous", "AMBIGUOUS_MS", "per confidence of forward against backward below 0.5"),
-)
+# per term of the standard error that lowers the quality: what it counts
+DISTURBANCES = {
+    "beyond": "per root of squared spread of the event models' inputs beyond what nearly all steps of their fit have",
+    "no_gyroscope": "where angular rate is missing",
+    "turned": "where the sensor seems to have moved on the belt, until its new place is known",
+    "turning": "per radian per second by which the runner turns",
+    "ambiguous": "per confidence of forward against backward below 0.5",
+    "filled": "per share of made-up samples in the stance",
+    "filled_lately": "per share of made-up samples in the last seconds",
+    "clipped": "per share of samples at the end of the sensor's range in the last two steps",
+    "settling": "divided by the number of steps since the run began",
+    "uneven": "per relative deviation from the usual step time beyond 5 %",
+}
 
 
 def quality_page() -> str:
     """Return the page about what lowers the quality of a step."""
+    model = ERROR_MODELS["contact_time_s"]
     rows = ["| Flag | Cost | |", "|---|---|---|"]
-    rows += [f"| `{flag}` | {getattr(quality, name):g} ms | {what} |" for flag, name, what in DISTURBANCES]
+    rows += [
+        f"| `{quality.FLAGS[term]}` | {1e3 * model.terms.get(term, 0.0):.1f} ms | {what} |"
+        for term, what in DISTURBANCES.items()
+    ]
     return QUALITY_PAGE.format(
-        undisturbed=quality.UNDISTURBED_MS,
-        filled=quality.FILLED_FLAGGED_RATIO,
+        usual=1e3 * model.usual,
         turning=STRAIGHT_RADPS,
         table="\n".join(rows),
+        filled=quality.FILLED_FLAGGED_RATIO,
         settling=quality.SETTLING_STEPS,
         late=quality.SAID_LATE,
+        unlike=quality.UNLIKE,
     )
 
 

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from math import nan
 from numbers import Integral
 from typing import Annotated, Final, Literal, TypeAlias, cast, get_origin, get_type_hints
 
@@ -57,6 +58,7 @@ class RecentFigures:
     steps: int
     quality: float
     metrics: Mapping[str, float]
+    errors: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ class SessionFigures:
     right_steps: int
     cues: int
     quality: float
+    contact_time_balance_ratio: float
+    contact_time_balance_se_ratio: float
     metrics: Mapping[str, float]
+    errors: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,8 @@ NOTES: Final[Mapping[str, str]] = {
     "contact_id": "Joins `contact` and `step`; null where no contact was said before the step.",
     "initial_contact_s": "Session time of initial contact.",
     "toe_off_s": "Session time of toe-off of the same foot.",
+    "initial_contact_se_s": "Standard error of initial contact.",
+    "toe_off_se_s": "Standard error of toe-off.",
     "side": "The foot in contact.",
     "side_confidence": "How sure the side is.",
     "quality": "0 (do not use) to 1.",
@@ -146,6 +153,8 @@ NOTES: Final[Mapping[str, str]] = {
     "left_steps": "Steps of the left foot.",
     "right_steps": "Steps of the right foot.",
     "cues": "Number of cues said.",
+    "contact_time_balance_ratio": "The left foot's share of contact time; null before 123 steps of each foot.",
+    "contact_time_balance_se_ratio": "Standard error of the balance.",
     "activity": "What the runner is doing.",
     "session_id": "Identifies the session and its recording.",
     "runner": "Who runs; the same as in the topic.",
@@ -169,7 +178,13 @@ NOTES: Final[Mapping[str, str]] = {
 _Field: TypeAlias = tuple[str, object]
 
 # Unknown where the input ends in mid-stance, and in means over no steps.
-_NULLABLE: Final = frozenset({"toe_off_s", "quality"})
+_NULLABLE: Final = frozenset(
+    {"toe_off_s", "toe_off_se_s", "quality", "contact_time_balance_ratio", "contact_time_balance_se_ratio"}
+)
+# what is written metric by metric, under names of its own, or not at all
+_BY_METRIC: Final = frozenset({"metrics", "errors", "common_errors"})
+# four digits: a standard error is not known any better
+_ERROR_DIGITS: Final = ".4g"
 
 
 def _field(name: str, kind: object) -> _Field:
@@ -185,6 +200,13 @@ def _metric_field(metric: Metric) -> _Field:
     return metric.name, Annotated[float | None, Meta(description=f"{metric.definition} In {unit}.")]
 
 
+def _error_field(metric: Metric, *, mean: bool) -> _Field:
+    text = f"Standard error of `{metric.name}`."
+    if mean:
+        text = f"Standard error of the mean of `{metric.name}`, which needs {metric.steps_needed} steps."
+    return metric.error_name, Annotated[float | None, Meta(description=text)]
+
+
 def _struct(name: str, note: str, first: Sequence[_Field]) -> type[Struct]:
     counted = (_field("v", Literal[1]), ("n", Annotated[int, Meta(ge=0, description=NOTES["n"])]))
     made = msgspec.defstruct(name, [*counted, *first], frozen=True, kw_only=True)
@@ -197,13 +219,14 @@ class Form:
     """How one kind of item is written: on which topic level, and what its payload takes from where.
 
     ``event`` tells the forms of a topic apart that has more than one. ``own`` are the item's own fields, ``metrics``
-    the names taken out of its ``metrics``, ``session`` the fields of the session.
+    the names taken out of its ``metrics`` and the names under which their ``errors`` go, ``session`` the fields of
+    the session.
     """
 
     level: str
     payload: type[Struct]
     own: tuple[str, ...]
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, str], ...] = ()
     session: tuple[str, ...] = ()
     event: str = ""
 
@@ -222,7 +245,7 @@ def _form(
 ) -> type[Struct]:
     """Derive a payload from what is said, and remember how to fill it."""
     hints = get_type_hints(item)
-    own = tuple(field.name for field in fields(item) if field.name != "metrics")
+    own = tuple(field.name for field in fields(item) if field.name not in _BY_METRIC)
     session = session or {}
     payload = _struct(
         name,
@@ -232,9 +255,11 @@ def _form(
             *(_field(field, hints[field]) for field in own),
             *(_field(field, kind) for field, kind in session.items()),
             *(_metric_field(metric) for metric in metrics),
+            *(_error_field(metric, mean=item in (RecentFigures, SessionFigures)) for metric in metrics),
         ],
     )
-    _FORMS[item] = Form(level, payload, own, tuple(metric.name for metric in metrics), tuple(session), event)
+    names = tuple((metric.name, metric.error_name) for metric in metrics)
+    _FORMS[item] = Form(level, payload, own, names, tuple(session), event)
     return payload
 
 
@@ -514,8 +539,10 @@ def _body(item: Published, form: Form, n: int, session: SessionInfo) -> dict[str
         body[name] = __version__ if name == "host_version" else getattr(session, name)
     if form.metrics:
         metrics: Mapping[str, float] = getattr(item, "metrics")  # noqa: B009
-        for name in form.metrics:
+        errors: Mapping[str, float] = getattr(item, "errors")  # noqa: B009
+        for name, error_name in form.metrics:
             body[name] = metrics.get(name)
+            body[error_name] = float(format(errors.get(name, nan), _ERROR_DIGITS))
     if isinstance(item, Answer):
         body["steps"] = [msgspec.Raw(step) for step in item.steps]
         body["strides"] = [msgspec.Raw(stride) for stride in item.strides]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan, nan
+from math import nan
 
+from pelvis.averages import Average
 from pelvis.data import Step, Stride
 from pelvis.metrics import METRICS
 from sensor_host.summary import GOOD_QUALITY
@@ -17,11 +18,12 @@ WINDOW_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Means over ``steps`` steps of good quality; NaN where nothing is known."""
+    """Means over ``steps`` steps of good quality, and their standard errors; NaN where nothing is known."""
 
     steps: int
     quality: float
     metrics: Mapping[str, float]
+    errors: Mapping[str, float]
 
 
 class RecentSteps:
@@ -43,16 +45,17 @@ class RecentSteps:
         while self._steps and self._steps[0].initial_contact_s < t_s - WINDOW_S:
             self._steps.popleft()
         self._strides = {i: s for i, s in self._strides.items() if s.initial_contact_s >= t_s - WINDOW_S}
-        sums = dict.fromkeys(METRICS, 0.0)
-        counts = dict.fromkeys(METRICS, 0)
+        averages = {name: Average(name) for name in METRICS}
         for step in self._steps:
-            known = dict(step.metrics)
-            if step.step_index in self._strides:
-                known.update(self._strides[step.step_index].metrics)
-            for name, value in known.items():
-                if not isnan(value):
-                    sums[name] += value
-                    counts[name] += 1
+            stride = self._strides.get(step.step_index)
+            for item in (step, stride) if stride is not None else (step,):
+                for name, value in item.metrics.items():
+                    averages[name].take(value, item.errors[name], item.common_errors[name])
         n = len(self._steps)
         quality = sum(step.quality for step in self._steps) / n if n else nan
-        return Means(n, quality, {name: sums[name] / count if count else nan for name, count in counts.items()})
+        return Means(
+            n,
+            quality,
+            {name: average.mean if average.n else nan for name, average in averages.items()},
+            {name: average.se for name, average in averages.items()},
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from pelvis.averages import BALANCE_STEPS, Average, Balance, balance_of
 from pelvis.data import (
     Activity,
     ActivityState,
@@ -14,14 +15,17 @@ from pelvis.data import (
     Notice,
     ProvisionalContact,
     Samples,
+    Side,
     Step,
     Stride,
 )
-from pelvis.metrics import METRICS
+from pelvis.metrics import METRICS, REFUSED
 from sensor_host.ports import LinkHealth, Said, SinkState
 
 # a step below this says little: it is counted, but kept out of the averages
 GOOD_QUALITY = 0.5
+
+CONTACT_TIME = "contact_time_s"
 
 
 def versions() -> dict[str, str]:
@@ -40,25 +44,25 @@ def versions() -> dict[str, str]:
     }
 
 
+def _averages() -> dict[str, Average]:
+    return {name: Average(name) for name in METRICS}
+
+
+def _contact_time() -> Average:
+    return Average(CONTACT_TIME)
+
+
 @dataclass(slots=True)
-class Spread:
-    """Count, mean and standard deviation of values that are not kept."""
+class Quality:
+    """Mean quality of all steps."""
 
     n: int = 0
     mean: float = 0.0
-    _squares: float = 0.0
 
     def take(self, value: float) -> None:
-        """Count a value in; Welford (1962)."""
-        if math.isfinite(value):
-            self.n += 1
-            delta = value - self.mean
-            self.mean += delta / self.n
-            self._squares += delta * (value - self.mean)
-
-    @property
-    def sd(self) -> float:
-        return math.sqrt(self._squares / (self.n - 1)) if self.n > 1 else math.nan
+        """Count a step in."""
+        self.n += 1
+        self.mean += (value - self.mean) / self.n
 
 
 @dataclass(slots=True)
@@ -72,8 +76,10 @@ class Tally:
     sides: dict[str, int] = field(default_factory=dict[str, int])
     speed_sources: dict[str, int] = field(default_factory=dict[str, int])
     calibrations: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    metrics: dict[str, Spread] = field(default_factory=lambda: {name: Spread() for name in METRICS})
-    quality: Spread = field(default_factory=Spread)
+    metrics: dict[str, Average] = field(default_factory=_averages)
+    left_contact_time: Average = field(default_factory=_contact_time)
+    right_contact_time: Average = field(default_factory=_contact_time)
+    quality: Quality = field(default_factory=Quality)
     gaps: int = 0
     gaps_s: float = 0.0
     activity_s: dict[str, float] = field(default_factory=dict[str, float])
@@ -104,8 +110,7 @@ class Tally:
             case Stride():
                 if item.step_index in self._good:
                     self._good.discard(item.step_index)
-                    for name, value in item.metrics.items():
-                        self.metrics[name].take(value)
+                    self._take_values(item)
             case ProvisionalContact():
                 self.contacts += 1
             case ContactWithdrawn():
@@ -134,8 +139,19 @@ class Tally:
         if step.quality >= GOOD_QUALITY:
             self.good_steps += 1
             self._good.add(step.step_index)
-            for name, value in step.metrics.items():
-                self.metrics[name].take(value)
+            self._take_values(step)
+            if step.side is not Side.UNKNOWN:
+                foot = self.left_contact_time if step.side is Side.LEFT else self.right_contact_time
+                foot.take(step.metrics[CONTACT_TIME], step.errors[CONTACT_TIME], step.common_errors[CONTACT_TIME])
+
+    def _take_values(self, item: Step | Stride) -> None:
+        for name, value in item.metrics.items():
+            self.metrics[name].take(value, item.errors[name], item.common_errors[name])
+
+    @property
+    def balance(self) -> Balance | None:
+        """The feet's shares of contact time, as soon as there are enough steps of each."""
+        return balance_of(self.left_contact_time, self.right_contact_time)
 
     def _take_sink(self, state: SinkState) -> None:
         before = self.sinks.get(state.sink)
@@ -160,6 +176,7 @@ class Tally:
 
     def as_dict(self) -> dict[str, object]:
         """Return everything counted, ready for JSON (NaN stands for unknown)."""
+        balance = self.balance
         return {
             "duration_s": round(self.duration_s, 3),
             "steps": self.steps,
@@ -169,10 +186,24 @@ class Tally:
             "calibrations": list(self.calibrations),
             "quality_mean": self.quality.mean if self.quality.n else None,
             "metrics": {
-                name: {"n": spread.n, "mean": spread.mean, "sd": spread.sd}
-                for name, spread in self.metrics.items()
-                if spread.n
+                name: {
+                    "n": average.n,
+                    "needs": average.needs,
+                    "mean": average.mean,
+                    "se": average.se,
+                    "sd": average.sd,
+                }
+                for name, average in self.metrics.items()
+                if average.n
             },
+            "contact_time_balance": {
+                "left_steps": self.left_contact_time.n,
+                "right_steps": self.right_contact_time.n,
+                "needs": BALANCE_STEPS,
+                "left_ratio": balance.ratio if balance is not None else None,
+                "se_ratio": balance.se_ratio if balance is not None else None,
+            },
+            "refused": {row.name: row.reason for row in REFUSED.values()},
             "activity_s": {state: round(seconds, 3) for state, seconds in sorted(self.activity_s.items())},
             "provisional_contacts": self.contacts,
             "withdrawn_contacts": self.withdrawn,
@@ -206,12 +237,9 @@ class Tally:
         if self.activity_s:
             lines.append(", ".join(f"{state} {clock(seconds)}" for state, seconds in sorted(self.activity_s.items())))
         if self.good_steps:
-            lines.append(f"{'':22}{'mean':>9} {'sd':>9}")
-            for name, spread in self.metrics.items():
-                if spread.n:
-                    metric = METRICS[name]
-                    sd = "" if math.isnan(spread.sd) else f"{spread.sd:.{metric.decimals}f}"
-                    lines.append(f"  {metric.title:20}{spread.mean:9.{metric.decimals}f} {sd:>9} {metric.unit}")
+            lines.append(f"{'':22}{'mean':>9}   {'error':7} {'sd':>8}")
+            lines += [_average_line(average) for average in self.metrics.values() if average.n]
+            lines.append(self._balance_line())
             lines.append(f"  {'quality':20}{self.quality.mean:9.2f}")
             speeds = [f"{source} ({count} steps)" for source, count in sorted(self.speed_sources.items()) if source]
             if speeds:
@@ -234,9 +262,26 @@ class Tally:
         lines += [f"warning: {warning}" for warning in self.warnings]
         return lines
 
+    def _balance_line(self) -> str:
+        balance = self.balance
+        title = f"  {'left foot on ground':20}"
+        if balance is None:
+            has = f"{self.left_contact_time.n} and {self.right_contact_time.n}"
+            return f"{title} needs {BALANCE_STEPS} steps of each foot (has {has})"
+        return f"{title}{100.0 * balance.ratio:9.1f} ± {100.0 * balance.se_ratio:<7.1f} {'':8} %"
+
     def _sides(self) -> str:
         known = [f"{count} {side}" for side, count in sorted(self.sides.items())]
         return f" ({', '.join(known)})" if known else ""
+
+
+def _average_line(average: Average) -> str:
+    metric = METRICS[average.name]
+    title = f"  {metric.title:20}"
+    if average.n < average.needs:
+        return f"{title} needs {average.needs} steps (has {average.n})"
+    mean, se, sd = (f"{value:.{metric.decimals}f}" for value in (average.mean, average.se, average.sd))
+    return f"{title}{mean:>9} ± {se:7} {sd:>8} {metric.unit}"
 
 
 def clock(seconds: float) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Speed, Step, Stride
-from pelvis.metrics import METRICS
+from pelvis.metrics import METRICS, error_name
 from sensor_host.errors import InputError, OutputError
 
 # ---------------------------------------------------------------- samples in
@@ -366,7 +366,11 @@ STEP_COLUMNS: tuple[str, ...] = (
     "contact_time_reference",
     "contact_time_offset_s",
     "flags",
+    error_name("initial_contact_s"),
+    error_name("toe_off_s"),
+    *(metric.error_name for metric in METRICS.values()),
 )
+_ERROR_NAMES = {metric.name: metric.error_name for metric in METRICS.values()}
 
 _Cell = float | int | str
 
@@ -385,7 +389,10 @@ class StepTable:
             row["step_index"] = item.step_index
             row["stride_index"] = item.stride_index
         row.update(item.metrics)
+        row.update({_ERROR_NAMES[name]: error for name, error in item.errors.items()})
         if isinstance(item, Step):
+            row["initial_contact_se_s"] = item.initial_contact_se_s
+            row["toe_off_se_s"] = item.toe_off_se_s
             row["initial_contact_s"] = item.initial_contact_s
             row["toe_off_s"] = item.toe_off_s
             row["side"] = str(item.side)
@@ -425,7 +432,8 @@ def _text(text: str) -> str:
 
 def _form(name: str) -> str:
     # microseconds for times, seven digits for the rest: finer than any sensor, coarse enough to read
-    return "%.6f" if name.endswith("_s") else "%.7g"
+    # and three for a standard error, which is not known any better
+    return "%.3g" if "_se_" in name else "%.6f" if name.endswith("_s") else "%.7g"
 
 
 # a row about which nothing is known yet, and how a whole one is written: cell by cell would take four times as long

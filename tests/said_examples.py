@@ -47,6 +47,10 @@ def step(index: int = 0, quality: float = 0.9) -> Step:
         side=(Side.LEFT, Side.RIGHT)[index % 2],
         side_confidence=0.97,
         metrics={metric.name: 1.25 + i for i, metric in enumerate(STEP_METRICS)},
+        errors={metric.name: 0.05 + i for i, metric in enumerate(STEP_METRICS)},
+        common_errors={metric.name: 0.03 + i for i, metric in enumerate(STEP_METRICS)},
+        initial_contact_se_s=0.006,
+        toe_off_se_s=0.007,
         quality=quality,
         flags=("clipped",),
         reported_at_s=contact_s + 0.3,
@@ -61,6 +65,8 @@ def stride(index: int = 0) -> Stride:
         initial_contact_s=contact_s,
         side=(Side.LEFT, Side.RIGHT)[index % 2],
         metrics={metric.name: 2.5 + i for i, metric in enumerate(STRIDE_METRICS)},
+        errors={metric.name: 0.05 + i for i, metric in enumerate(STRIDE_METRICS)},
+        common_errors={metric.name: 0.03 + i for i, metric in enumerate(STRIDE_METRICS)},
         completed_at_s=contact_s + 0.8,
     )
 

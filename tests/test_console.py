@@ -38,11 +38,16 @@ STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 def step(index: int, side: Side = Side.LEFT, quality: float = 0.9, **metrics: float) -> Step:
     t_s = 0.35 * index
-    return Step(index, index // 2, index, t_s, t_s + 0.24, side, 1.0, metrics, quality, (), t_s + 0.3)
+    errors, common = dict.fromkeys(metrics, 0.01), dict.fromkeys(metrics, 0.008)
+    return Step(
+        index, index // 2, index, t_s, t_s + 0.24, side, 1.0, metrics, errors, common, 0.006, 0.007, quality, (),
+        t_s + 0.3,
+    )  # fmt: skip
 
 
 def stride(index: int, side: Side = Side.LEFT, **metrics: float) -> Stride:
-    return Stride(index, index // 2, 0.35 * index, side, metrics, 0.35 * index + 0.7)
+    errors, common = dict.fromkeys(metrics, 0.01), dict.fromkeys(metrics, 0.008)
+    return Stride(index, index // 2, 0.35 * index, side, metrics, errors, common, 0.35 * index + 0.7)
 
 
 def cue(t_s: float = 5.0, words: str = "Belt level", side: Side = Side.RIGHT) -> Cue:

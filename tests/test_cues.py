@@ -78,10 +78,26 @@ class Run:
             said.append(
                 (
                     reported_s,
-                    Step(k, k // 2, k, t_s, t_s + 0.23, side, 1.0, step_metrics, self.quality, (), reported_s),
+                    Step(
+                        k,
+                        k // 2,
+                        k,
+                        t_s,
+                        t_s + 0.23,
+                        side,
+                        1.0,
+                        step_metrics,
+                        {},
+                        {},
+                        0.006,
+                        0.007,
+                        self.quality,
+                        (),
+                        reported_s,
+                    ),
                 )
             )
-            said.append((completed_s, Stride(k, k // 2, t_s, side, stride_metrics, completed_s)))
+            said.append((completed_s, Stride(k, k // 2, t_s, side, stride_metrics, {}, {}, completed_s)))
         return (item for _, item in sorted(said, key=lambda pair: pair[0]))
 
 

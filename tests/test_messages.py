@@ -8,7 +8,7 @@ import re
 import struct
 import sys
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from pelvis.data import Motion, Side, Step, StepInputs
+from pelvis.data import Motion, Side, Step, StepInputs, StrideInputs
 from pelvis.metrics import STEP_METRICS, STRIDE_METRICS
 from sensor_host.errors import DecodeError
 from sensor_host.messages import (
@@ -144,7 +144,7 @@ def test_topic_levels_are_lower_case_words() -> None:
 def test_everything_that_can_be_said_has_a_topic_and_validates_against_the_document() -> None:
     document = asyncapi()
     # what models are fitted on is said to fitting code alone
-    assert {type(item) for item in everything()} == set(get_args(Said)) - {StepInputs}
+    assert {type(item) for item in everything()} == set(get_args(Said)) - {StepInputs, StrideInputs}
     for item in everything():
         message = encode(item, 7, ADDRESS)
         assert message.topic == f"hipdrive/v1/ada/{level_of(item)}"
@@ -162,10 +162,19 @@ def payload_references(document: Mapping[str, Any], topic: str) -> list[dict[str
     return [message["payload"] for message in channel["messages"].values()]
 
 
-def test_a_step_carries_its_own_fields_and_every_metric_of_its_group() -> None:
-    own = {field.name for field in fields(Step)} - {"metrics"}
-    assert set(body(encode(step(), 0, ADDRESS).payload)) == {"v", "n"} | own | {m.name for m in STEP_METRICS}
-    assert {m.name for m in STRIDE_METRICS} <= set(body(encode(stride(), 0, ADDRESS).payload))
+def test_a_standard_error_is_written_with_four_digits() -> None:
+    item = replace(step(), errors={m.name: 0.0123456789 for m in STEP_METRICS})
+    read = body(encode(item, 0, ADDRESS).payload)
+    assert read["contact_time_se_s"] == read["cadence_se_spm"] == 0.01235
+
+
+def test_a_step_carries_its_own_fields_and_every_metric_of_its_group_with_its_error() -> None:
+    own = {field.name for field in fields(Step)} - {"metrics", "errors", "common_errors"}
+    said = {m.name for m in STEP_METRICS} | {m.error_name for m in STEP_METRICS}
+    assert set(body(encode(step(), 0, ADDRESS).payload)) == {"v", "n"} | own | said
+    assert {name for m in STRIDE_METRICS for name in (m.name, m.error_name)} <= set(
+        body(encode(stride(), 0, ADDRESS).payload)
+    )
     read = body(encode(step(1), 0, ADDRESS).payload)
     assert read["side"] == "right"
     assert read["initial_contact_s"] == 10.35
@@ -192,11 +201,12 @@ def test_only_state_and_figures_are_retained_and_only_what_must_arrive_is_acknow
 
 def test_what_is_unknown_is_null() -> None:
     unknown = {metric.name: math.nan for metric in STEP_METRICS}
-    item = Step(0, 0, None, 1.0, math.nan, Side.UNKNOWN, 0.0, unknown, 0.0, (), 1.3)
+    item = Step(0, 0, None, 1.0, math.nan, Side.UNKNOWN, 0.0, unknown, unknown, unknown, 0.006, math.nan, 0.0, (), 1.3)
     read = body(encode(item, 0, ADDRESS).payload)
     assert read["toe_off_s"] is None
     assert read["contact_id"] is None
-    assert all(read[metric.name] is None for metric in STEP_METRICS)
+    assert read["toe_off_se_s"] is None
+    assert all(read[metric.name] is None and read[metric.error_name] is None for metric in STEP_METRICS)
 
 
 def test_numbers_straight_out_of_numpy_are_written_like_any_other() -> None:

@@ -180,6 +180,8 @@ def test_speed_changes_nothing_else(samples: Samples) -> None:
             replace(
                 item,
                 metrics={k: v for k, v in item.metrics.items() if k not in kept},
+                errors={k: v for k, v in item.errors.items() if k not in kept},
+                common_errors={k: v for k, v in item.common_errors.items() if k not in kept},
                 **({"speed_source": ""} if isinstance(item, Step) else {}),
             )
             for item in said

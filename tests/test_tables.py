@@ -153,6 +153,10 @@ def step(index: int = 0, **metrics: float) -> Step:
         side=Side.LEFT,
         side_confidence=0.9,
         metrics={metric.name: metrics.get(metric.name, math.nan) for metric in STEP_METRICS},
+        errors={metric.name: 0.0123456 if metric.name in metrics else math.nan for metric in STEP_METRICS},
+        common_errors={metric.name: math.nan for metric in STEP_METRICS},
+        initial_contact_se_s=0.00612345,
+        toe_off_se_s=0.007,
         quality=0.8,
         flags=("filled", "no_gyroscope"),
         reported_at_s=1.6,
@@ -161,7 +165,8 @@ def step(index: int = 0, **metrics: float) -> Step:
 
 def stride(index: int = 0, **metrics: float) -> Stride:
     known = {metric.name: metrics.get(metric.name, math.nan) for metric in STRIDE_METRICS}
-    return Stride(index, index // 2, 1.25, Side.LEFT, known, 2.0)
+    errors = {name: 0.00234567 if name in metrics else math.nan for name in known}
+    return Stride(index, index // 2, 1.25, Side.LEFT, known, errors, errors, 2.0)
 
 
 def rows_of(table: StepTable, path: Path) -> list[dict[str, str]]:
@@ -173,6 +178,8 @@ def rows_of(table: StepTable, path: Path) -> list[dict[str, str]]:
 def test_the_columns_are_the_contract_and_every_metric() -> None:
     assert list(STEP_COLUMNS[: 2 + len(CONTRACT)]) == ["step_index", "stride_index", *CONTRACT]
     assert set(METRICS) <= set(STEP_COLUMNS)
+    assert {metric.error_name for metric in METRICS.values()} <= set(STEP_COLUMNS)
+    assert {"initial_contact_se_s", "toe_off_se_s", "cadence_se_spm", "vertical_oscillation_se_m"} <= set(STEP_COLUMNS)
     assert len(set(STEP_COLUMNS)) == len(STEP_COLUMNS)
 
 
@@ -186,6 +193,9 @@ def test_a_step_and_its_stride_share_a_row_and_what_is_unknown_is_empty(tmp_path
     assert first["contact_time_s"] == "0.250000"
     assert first["cadence_spm"] == "171.4286"
     assert first["sway_m"] == "0.01234568"
+    assert (first["contact_time_se_s"], first["sway_se_m"]) == ("0.0123", "0.00235")
+    assert (first["initial_contact_se_s"], first["toe_off_se_s"]) == ("0.00612", "0.007")
+    assert first["pelvic_drop_se_deg"] == second["sway_se_m"] == ""
     assert first["completed_at_s"] == "2.000000"
     assert first["side"] == "left"
     assert first["flags"] == "filled no_gyroscope"

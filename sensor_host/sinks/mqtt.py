@@ -207,13 +207,18 @@ class MqttSink:
         if self._t_s >= self._next_recent_s:
             self._next_recent_s = floor(self._t_s / RECENT_EVERY_S) * RECENT_EVERY_S + RECENT_EVERY_S
             means = self._recent.means(self._t_s)
-            self._put(RecentFigures(self._t_s, WINDOW_S, self._activity, means.steps, means.quality, means.metrics))
+            self._put(
+                RecentFigures(
+                    self._t_s, WINDOW_S, self._activity, means.steps, means.quality, means.metrics, means.errors
+                )
+            )
         if self._t_s >= self._next_summary_s:
             self._next_summary_s = floor(self._t_s / SUMMARY_EVERY_S) * SUMMARY_EVERY_S + SUMMARY_EVERY_S
             self._put_summary()
 
     def _put_summary(self) -> None:
         tally = self._tally
+        balance = tally.balance
         self._put(
             SessionFigures(
                 t_s=max(0.0, self._t_s),
@@ -224,7 +229,10 @@ class MqttSink:
                 right_steps=tally.sides.get("right", 0),
                 cues=len(tally.cues),
                 quality=tally.quality.mean if tally.quality.n else nan,
-                metrics={name: spread.mean if spread.n else nan for name, spread in tally.metrics.items()},
+                contact_time_balance_ratio=balance.ratio if balance is not None else nan,
+                contact_time_balance_se_ratio=balance.se_ratio if balance is not None else nan,
+                metrics={name: average.mean if average.n else nan for name, average in tally.metrics.items()},
+                errors={name: average.se for name, average in tally.metrics.items()},
             )
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array, Samples, Side
 from sensor_host.errors import InputError
+from sensor_host.validation.derived import derived
 
 FUKUCHI, ALCANTARA, SISFALL, VOISARD = "rbds", "alcantara", "sisfall", "walking"
 SETS = (FUKUCHI, ALCANTARA, SISFALL, VOISARD)
@@ -152,6 +153,7 @@ def _trial(path: Path) -> Trial:
         }
         flight_s = np.append(contact_s[1:] - toe_off_s[:-1], np.nan)
         metrics["contact_time_s"] = toe_off_s - contact_s
+        metrics |= derived(d)
         metrics["flight_time_s"] = np.where(flight_s < LONGEST_FLIGHT_S, flight_s, np.nan)
         truth = Truth(
             contact_s,

@@ -146,7 +146,9 @@ class Step:
 
     ``contact_id`` is that of the provisional contact it confirms, None where none was said.
     ``metrics`` holds the values of every metric of group "step" in `pelvis.metrics.METRICS`,
-    NaN where unknown. ``reported_at_s`` is the time of the last sample that had a say.
+    NaN where unknown. ``errors`` holds their standard errors by the same names, ``common_errors`` what of these
+    averaging does not remove; ``initial_contact_se_s`` and ``toe_off_se_s`` are those of the two times.
+    ``reported_at_s`` is the time of the last sample that had a say.
     ``quality`` is 0 (do not use) to 1; ``flags`` names what lowered it, and `pelvis.quality.SAID_LATE`.
     ``speed_source`` says where the speed comes from: the source's name, "model" (the runner's own), "estimate"
     (anybody's), empty where it is unknown. ``contact_time_reference`` names what the runner's contact time was
@@ -161,6 +163,10 @@ class Step:
     side: Side
     side_confidence: float
     metrics: Mapping[str, float]
+    errors: Mapping[str, float]
+    common_errors: Mapping[str, float]
+    initial_contact_se_s: float
+    toe_off_se_s: float
     quality: float
     flags: tuple[str, ...]
     reported_at_s: float
@@ -174,27 +180,34 @@ class Evidence:
     """What is known about the making of one step.
 
     ``strangeness`` of `pelvis.contacts.Events`; ``run_steps`` since the run began; ``period_ratio`` step time
-    against the usual one; shares of ``filled`` and ``clipped`` samples; ``axis_confidence`` of forward against
-    backward; ``disagrees``: the sensor seems to have moved on the belt; ``yaw_radps``: how fast the runner turns,
-    0 on the straight.
+    against the usual one; shares of ``filled`` and ``clipped`` samples in the last two steps, and of filled ones in
+    this stance (``filled_stance``), in the stance before (``filled_before``) and in the last seconds, which the
+    attitude remembers (``filled_lately``); ``axis_confidence`` of forward against backward; ``disagrees``: the sensor
+    seems to have moved on the belt, and its new place is not known yet; ``yaw_radps``: how fast the runner turns, 0 on
+    the straight; ``from_standing``: the level is known from standing.
     """
 
     strangeness: float
     run_steps: int
     period_ratio: float
     filled_ratio: float
+    filled_stance: float
+    filled_before: float
+    filled_lately: float
     clipped_ratio: float
     axis_confidence: float
     disagrees: bool
     yaw_radps: float
     has_gyroscope: bool
+    from_standing: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StepInputs:
     """What a step was made of, said after it where `Settings.inputs` asks for it: what models are fitted on.
 
-    An event is its origin + ``period_s`` x (bias + weights . ``features``), see `pelvis.models`.
+    An event is its origin + ``period_s`` x (bias + weights . ``features``), see `pelvis.models`; ``terms`` are the
+    squares of `pelvis.uncertainty.TERMS`.
     """
 
     step_index: int
@@ -203,14 +216,26 @@ class StepInputs:
     period_s: float
     features: tuple[float, ...]
     evidence: Evidence
+    terms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StrideInputs:
+    """What the standard errors of a stride rest on, said after it where `Settings.inputs` asks for it.
+
+    ``terms`` are the squares of `pelvis.uncertainty.TERMS`.
+    """
+
+    step_index: int
+    terms: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Stride:
     """What became known about a step when its stride was complete.
 
-    ``metrics`` holds the values of group "stride". ``completed_at_s`` is the time of the
-    last sample that had a say.
+    ``metrics`` holds the values of group "stride", ``errors`` and ``common_errors`` as in `Step`.
+    ``completed_at_s`` is the time of the last sample that had a say.
     """
 
     step_index: int
@@ -218,6 +243,8 @@ class Stride:
     initial_contact_s: float
     side: Side
     metrics: Mapping[str, float]
+    errors: Mapping[str, float]
+    common_errors: Mapping[str, float]
     completed_at_s: float
 
 
@@ -289,5 +316,5 @@ ACTIVITY_CODES: tuple[ActivityState, ...] = (
 )
 
 CoreOutput: TypeAlias = (
-    ProvisionalContact | ContactWithdrawn | Step | StepInputs | Stride | Activity | Notice | Cue | Motion
+    ProvisionalContact | ContactWithdrawn | Step | StepInputs | Stride | StrideInputs | Activity | Notice | Cue | Motion
 )

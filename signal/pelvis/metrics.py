@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from pelvis.error_coefficients import ERROR_MODELS
+from pelvis.uncertainty import steps_needed
 from pelvis.windows import (
     CENTRE_LEFT_M,
     LEFT_M,
@@ -27,6 +29,12 @@ from pelvis.windows import (
 DEGREES = 180.0 / math.pi
 
 
+def error_name(name: str) -> str:
+    """Return the name of a figure's standard error, the unit last: contact_time_se_s."""
+    stem, _, unit = name.rpartition("_")
+    return f"{stem}_se_{unit}"
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A row of METRICS: ``name`` with its unit, a ``title`` for screens, ``unit`` as shown, ``decimals`` to show."""
@@ -37,6 +45,36 @@ class Metric:
     group: Literal["step", "stride"]
     decimals: int
     definition: str
+
+    @property
+    def error_name(self) -> str:
+        """The name of its standard error."""
+        return error_name(self.name)
+
+    @property
+    def resolution(self) -> float:
+        """What a mean must tell apart before it is shown: one unit of the last digit."""
+        return 10.0**-self.decimals
+
+    @property
+    def usual_error(self) -> float:
+        """The standard error of an undisturbed step."""
+        return ERROR_MODELS[self.name].usual
+
+    @property
+    def steps_needed(self) -> int:
+        """How many undisturbed steps a mean needs: what averages out is then below the resolution."""
+        model = ERROR_MODELS[self.name]
+        return steps_needed((1.0 - model.common) * model.usual**2, model.dependence, self.resolution)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A figure that is asked for and not given, and why."""
+
+    name: str
+    title: str
+    reason: str
 
 
 _step: dict[str, tuple[Metric, Callable[[StepView], float]]] = {}
@@ -92,13 +130,13 @@ def peak_drop_deg(step: StepView) -> float:
     return DEGREES * step.lowest_swing_side_rad
 
 
-@_of_step("velocity loss", "m/s", 3)
+@_of_step("velocity loss", "m/s", 2)
 def velocity_loss_mps(step: StepView) -> float:
     """Forward velocity the sensor point loses from initial contact to its slowest moment in stance."""
     return -step.slowest_mps
 
 
-@_of_step("velocity gain", "m/s", 3)
+@_of_step("velocity gain", "m/s", 2)
 def velocity_gain_mps(step: StepView) -> float:
     """Forward velocity the sensor point gains from its slowest moment in stance until toe-off."""
     return step.last_mps - step.slowest_mps
@@ -199,3 +237,30 @@ def measure_step(step: StepView) -> dict[str, float]:
 def measure_stride(stride: StrideView) -> dict[str, float]:
     """Return every metric of group "stride" by name."""
     return {name: function(stride) for name, (_, function) in _stride.items()}
+
+
+_ELSEWHERE = "It is not seen by a sensor at the waist, and no stand-in for it is offered."
+
+REFUSED: dict[str, Refused] = {
+    row.name: row
+    for row in (
+        Refused(
+            "contact_time_asymmetry",
+            "left-right asymmetry of contact time",
+            "Per step it cannot be measured: it truly varies by 6.8 ms from runner to runner, its error by as much. "
+            "Averages show the balance, with its standard error, from 123 steps of each foot on.",
+        ),
+        Refused("hip_extension", "hip extension", _ELSEWHERE),
+        Refused("gluteal_activation", "activation of the gluteal muscles", _ELSEWHERE),
+        Refused("knee_position", "position of the knees", _ELSEWHERE),
+        Refused("foot_strike", "foot strike", _ELSEWHERE),
+        Refused("arm_swing", "swing of the arms", _ELSEWHERE),
+        Refused(
+            "braking_impulse",
+            "braking impulse",
+            "It belongs to the whole body's centre of mass; the velocity that the pelvis loses and gains is another "
+            "quantity.",
+        ),
+    )
+}
+"""What is not measured, and why; shown wherever it is asked for."""

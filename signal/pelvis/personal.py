@@ -97,6 +97,17 @@ class ContactCalibrator:
         points = personal.contact_points
         self._offset = ContactOffset(points, personal.definition_sd_s) if points else None
         self._recent: deque[float] = deque(maxlen=SMOOTHED_STEPS)
+        self._left: dict[int, float] = {}
+
+    def remaining(self, contact_time_s: float) -> float:
+        """Return the share of the variance of the runner's own error that is left at this contact time."""
+        if self._offset is None or contact_time_s <= 0.0:
+            return 1.0
+        # to 5 ms: it changes slowly, and finding it takes longer than all else of a step's errors
+        place = round(200.0 * contact_time_s)
+        if place not in self._left:
+            self._left[place] = (self._offset.remaining_sd_s(max(place, 1) / 200.0) / SPREAD_S) ** 2
+        return self._left[place]
 
     def tell(self, contact_time_s: float) -> float:
         """Return the offset of a step whose contact time without calibration is this one, in s; 0 without any."""

@@ -37,7 +37,7 @@ from pelvis.data import (
 from pelvis.models import EventModels
 from pelvis.mounting import StillFinder
 from pelvis.personal import ANYBODY, Personal
-from pelvis.steps import DECIDE_AFTER_SAMPLES, NEVER, StepTracker, Told, measure_strides
+from pelvis.steps import DECIDE_AFTER_SAMPLES, NEVER, StepTracker, StrideMeter, Told
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -84,6 +84,7 @@ class Pipeline:
         self._anchors = AnchorFinder()
         self._touches = TouchFinder()
         self._steps = StepTracker(self._past, settings.models, settings.personal, tells_inputs=settings.inputs)
+        self._strides = StrideMeter(self._past, tells_inputs=settings.inputs)
         self._due: deque[tuple[int, Anchor]] = deque()
         self._activity = ActivityState.OTHER
         self._changed_s = -math.inf
@@ -111,7 +112,7 @@ class Pipeline:
         """Yield what is still open once the input has ended."""
         last = self._past.rows.end - 1
         if last >= self._past.rows.start:
-            yield from self._steps.finish(self._past.known_s(last))
+            yield from self._strides.measure(self._steps.finish(self._past.known_s(last)))
 
     def _coached(self, said: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
         if self._coach is None:
@@ -122,7 +123,7 @@ class Pipeline:
             yield from self._coach.consider(item)
 
     def _advance(self, part: Aligned) -> Iterator[CoreOutput]:
-        return measure_strides(self._past, self._tell(part))
+        return self._strides.measure(self._tell(part))
 
     def _tell(self, part: Aligned) -> Iterator[Told]:
         first, n = part.index, len(part.motion)
@@ -241,7 +242,7 @@ class Pipeline:
     def _break(self, hole: Hole) -> Iterator[CoreOutput]:
         """Close what is open before a hole too long to fill, and begin anew behind it."""
         self._due.clear()
-        yield from measure_strides(self._past, self._say(self._steps.restart(hole.known_s)))
+        yield from self._strides.measure(self._say(self._steps.restart(hole.known_s)))
         self._tracker.restart()
         self._still.restart()
         self._anchors.restart(hole.next_index)

@@ -56,9 +56,16 @@ class PowerLaw:
 # fitted within runners, and across them
 EXPONENTS = (-0.988, 0.342, -0.923)
 POPULATION = PowerLaw(-0.268, (0.38, 0.198, -1.307))
+# relative errors of runners left out, 1 m/s from a known point; `sensor_host.validation.speed`
+ESTIMATE_ERROR_RATIO, MODEL_ERROR_RATIO = 0.14, 0.09
 # a point's own deviation from a runner's law, and how far runners' exponents differ, as ln
 POINT_SD = 0.05
 EXPONENT_SD = 0.3
+
+
+def speed_error_ratio(source: str) -> float:
+    """Return the relative standard error of a speed from there; 0 where it was measured, which is taken as given."""
+    return ESTIMATE_ERROR_RATIO if source == ESTIMATE else MODEL_ERROR_RATIO if source == MODEL else 0.0
 
 
 def law_of(points: Sequence[SpeedPoint], exponents: tuple[float, float, float] = EXPONENTS) -> PowerLaw:

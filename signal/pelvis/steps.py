@@ -48,9 +48,11 @@ from pelvis.data import (
     Step,
     StepInputs,
     Stride,
+    StrideInputs,
 )
+from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.filters import at_fraction
-from pelvis.metrics import STRIDE_METRICS, measure_step, measure_stride
+from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, measure_step, measure_stride
 from pelvis.models import EventModels
 from pelvis.mounting import (
     LONG_STILL_WINDOWS,
@@ -64,7 +66,8 @@ from pelvis.mounting import (
 )
 from pelvis.personal import ANYBODY, CONTACT_SHARE, ContactCalibrator, Personal
 from pelvis.quality import SAID_LATE, judge
-from pelvis.speed import ESTIMATE, Speedometer
+from pelvis.speed import ESTIMATE, Speedometer, speed_error_ratio
+from pelvis.uncertainty import FILLED_LATELY, FILLED_STRIDE, StandardErrors, product_error, terms
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -74,6 +77,7 @@ from pelvis.windows import (
     Past,
     StepView,
     StrideSpan,
+    StrideView,
     stance_obliquity,
     stance_velocity,
     view_strides,
@@ -105,6 +109,17 @@ TOUCH_MATCH_SAMPLES = 14
 SHORTEST_CONTACT_SAMPLES, LONGEST_CONTACT_RATIO = 16, 1.2
 # a row that never comes
 NEVER = 2**62
+# 0.2 a step: about 2 s, as long as the attitude remembers acceleration that was made up
+FILLED_MEMORY = 0.2
+_STEP_NAMES = tuple(metric.name for metric in STEP_METRICS)
+_STRIDE_NAMES = tuple(metric.name for metric in STRIDE_METRICS)
+_JUDGED_NAMES = ("initial_contact_s", "toe_off_s", *_STEP_NAMES)
+_CONTACT_TIME, _CADENCE, _SPEED, _LENGTH = (
+    _JUDGED_NAMES.index(name) for name in ("contact_time_s", "cadence_spm", "speed_mps", "step_length_m")
+)
+_STEP_TIME, _OSCILLATION, _RATIO = (
+    _STRIDE_NAMES.index(name) for name in ("step_time_s", "vertical_oscillation_m", "vertical_ratio_percent")
+)
 # 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
 ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
 _EDGE = np.array(EDGE_SAMPLES)
@@ -177,47 +192,102 @@ class _Made(NamedTuple):
     toe_off_s: float
     side: Side
     speed_mps: float
+    speed_source: str
+    run: int
+    terms: tuple[float, ...]
+    calibrated: float
 
 
 class WholeStride(NamedTuple):
-    """A stride that is complete, with its place among what is said; `measure_strides` makes it a `Stride`."""
+    """A stride that is complete, with its place among what is said; `StrideMeter` makes it a `Stride`.
+
+    ``terms`` and ``calibrated`` of `pelvis.uncertainty` are those of its first step, ``run`` counts the session's runs.
+    """
 
     step_index: int
     side: Side
     span: StrideSpan
+    run: int
+    terms: tuple[float, ...]
+    calibrated: float
+    speed_source: str
     completed_at_s: float
 
 
-Told: TypeAlias = CoreOutput | WholeStride
+class CutStride(NamedTuple):
+    """A stride that will not be completed any more: only the next contact is known."""
+
+    step_index: int
+    initial_contact_s: float
+    toe_off_s: float
+    next_contact_s: float
+    side: Side
+    run: int
+    terms: tuple[float, ...]
+    calibrated: float
+    speed_source: str
+    completed_at_s: float
 
 
-def measure_strides(past: Past, told: Iterable[Told]) -> Iterator[CoreOutput]:
-    """Yield what was told with its strides measured, all of a block at once; what comes before them does not wait."""
-    coming = iter(told)
-    items: list[Told] = []
-    for item in coming:
-        if isinstance(item, WholeStride):
-            items = [item, *coming]
-            break
-        yield item
-    if not items:
-        return
-    whole = [item for item in items if isinstance(item, WholeStride)]
-    start = int(min(item.span.contacts[0] for item in whole))
-    stop = int(max(item.span.contacts[2] for item in whole)) + 2
-    views = iter(view_strides(past.rows.view(start, stop), start, [item.span for item in whole]))
-    for item in items:
-        if isinstance(item, WholeStride):
-            metrics = measure_stride(next(views))
-            yield _stride(item.step_index, item.span.times_s[0], item.side, metrics, item.completed_at_s)
-        else:
+Told: TypeAlias = CoreOutput | WholeStride | CutStride
+
+
+class StrideMeter:
+    """Measures strides, all of a block at once."""
+
+    def __init__(self, past: Past, *, tells_inputs: bool = False) -> None:
+        self._past = past
+        self._tells_inputs = tells_inputs
+        self._errors = StandardErrors({name: ERROR_MODELS[name] for name in _STRIDE_NAMES})
+
+    def measure(self, told: Iterable[Told]) -> Iterator[CoreOutput]:
+        """Yield what was told with its strides measured; what comes before them does not wait."""
+        coming = iter(told)
+        items: list[Told] = []
+        for item in coming:
+            if isinstance(item, WholeStride | CutStride):
+                items = [item, *coming]
+                break
             yield item
+        whole = [item for item in items if isinstance(item, WholeStride)]
+        views: Iterator[StrideView] = iter(())
+        if whole:
+            start = int(min(item.span.contacts[0] for item in whole))
+            stop = int(max(item.span.contacts[2] for item in whole)) + 2
+            views = iter(view_strides(self._past.rows.view(start, stop), start, [item.span for item in whole]))
+        for item in items:
+            if isinstance(item, WholeStride):
+                yield self._stride(item, item.span.times_s[0], measure_stride(next(views)))
+            elif isinstance(item, CutStride):
+                known = dict.fromkeys(_STRIDE_NAMES, math.nan)
+                known["step_time_s"] = item.next_contact_s - item.initial_contact_s
+                known["flight_time_s"] = item.next_contact_s - item.toe_off_s
+                yield self._stride(item, item.initial_contact_s, known)
+            else:
+                yield item
+                continue
+            if self._tells_inputs:
+                yield StrideInputs(item.step_index, item.terms)
 
-
-def _stride(
-    step_index: int, initial_contact_s: float, side: Side, metrics: dict[str, float], completed_at_s: float
-) -> Stride:
-    return Stride(step_index, step_index // 2, initial_contact_s, side, metrics, completed_at_s)
+    def _stride(self, stride: WholeStride | CutStride, contact_s: float, metrics: dict[str, float]) -> Stride:
+        index = stride.step_index
+        errors, common = self._errors.judge(stride.terms, metrics.values(), index, stride.run, stride.calibrated)
+        errors[_RATIO], common[_RATIO] = product_error(
+            metrics["vertical_ratio_percent"],
+            speed_error_ratio(stride.speed_source),
+            errors[_STEP_TIME] / metrics["step_time_s"],
+            errors[_OSCILLATION] / metrics["vertical_oscillation_m"],
+        )
+        return Stride(
+            index,
+            index // 2,
+            contact_s,
+            stride.side,
+            metrics,
+            dict(zip(_STRIDE_NAMES, errors, strict=True)),
+            dict(zip(_STRIDE_NAMES, common, strict=True)),
+            stride.completed_at_s,
+        )
 
 
 class StepTracker:
@@ -236,6 +306,10 @@ class StepTracker:
         self._reference = personal.contact_time_reference
         self._contact = ContactCalibrator(personal)
         self._speedometer = Speedometer(personal)
+        self._errors = StandardErrors({name: ERROR_MODELS[name] for name in _JUDGED_NAMES})
+        self._run = 0
+        self._filled_before = 0.0
+        self._filled_lately = 0.0
         self._tells_inputs = tells_inputs
         self.origin_s = 0.0
         self.mount = Mount()
@@ -286,7 +360,7 @@ class StepTracker:
         contact = rise + self._touch_offset
         yield ProvisionalContact(self._touches, self._time_s(contact), side, self._past.known_s(row))
 
-    def expire(self, row: int) -> Iterator[CoreOutput]:
+    def expire(self, row: int) -> Iterator[Told]:
         """Close what nothing followed on: a stale touch, a run that has paused."""
         if self._touch is not None and row - self._touch.row >= TOUCH_EXPIRES_SAMPLES:
             yield from self._withdraw(self._past.known_s(row))
@@ -316,13 +390,13 @@ class StepTracker:
         """Exchange left and right: the runner says so."""
         self._side.swapped = not self._side.swapped
 
-    def restart(self, known_s: float) -> Iterator[CoreOutput]:
+    def restart(self, known_s: float) -> Iterator[Told]:
         """After a hole seen at ``known_s`` the run is broken: find side and forward again; the mount stays."""
         if self.gate.open:
             yield from self._stop(known_s)
         self._break_off()
 
-    def finish(self, known_s: float) -> Iterator[CoreOutput]:
+    def finish(self, known_s: float) -> Iterator[Told]:
         """Say what is known of the strides that will not be completed any more, and take back the last touch."""
         if self._touch is not None:
             yield from self._withdraw(known_s)
@@ -408,6 +482,8 @@ class StepTracker:
 
     def _begin(self) -> None:
         """Learn forward anew, unless it is settled: a run seems to begin."""
+        self._run += 1
+        self._filled_before = self._filled_lately = 0.0
         self._axis = ForwardAxis(AXIS_MEMORY)
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis = ForwardAxis(0.0)
@@ -594,20 +670,39 @@ class StepTracker:
             return
         events, offset_s = self._calibrated(found)
         contact_s, toe_off_s = self._time_s(events.initial_contact), self._time_s(events.toe_off)
+        stance = self._stance(events, row)
+        filled = float(np.add.reduce(stance[:, FILLED])) / len(stance)
+        self._filled_lately += FILLED_MEMORY * (float(mean[FILLED]) - self._filled_lately)
         evidence = Evidence(
             strangeness=events.strangeness,
             run_steps=loading.run_steps,
             period_ratio=period / self._typical_period if self._typical_period else 1.0,
             filled_ratio=float(mean[FILLED]),
+            filled_stance=filled,
+            filled_before=self._filled_before,
+            filled_lately=self._filled_lately,
             clipped_ratio=float(mean[CLIPPED]),
             axis_confidence=self._axis.sign_confidence,
             disagrees=self._in_doubt,
             yaw_radps=self._turning_radps,
             has_gyroscope=self.has_gyroscope,
+            from_standing=self.mount.from_standing,
         )
-        quality, flags = judge(evidence)
+        self._filled_before = filled
         self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
-        view = self._view(events, offset_s, side, forward, mean, row)
+        view = self._view(events, offset_s, side, forward, mean, stance, row)
+        metrics = measure_step(view)
+        contact_time_s = toe_off_s - contact_s
+        squares = terms(evidence, contact_time_s)
+        values = (contact_time_s, contact_time_s, *metrics.values())
+        calibrated = self._contact.remaining(contact_time_s - offset_s)
+        errors, common = self._errors.judge(squares, values, self._steps, self._run, calibrated)
+        known = speed_error_ratio(view.speed_source)
+        errors[_SPEED] = common[_SPEED] = view.speed_mps * known if known else math.nan
+        errors[_LENGTH], common[_LENGTH] = product_error(
+            metrics["step_length_m"], known, errors[_CADENCE] / metrics["cadence_spm"]
+        )
+        quality, flags = judge(evidence, squares, errors[_CONTACT_TIME], calibrated)
         self._steps += 1
         contact_id = yield from self._settle_touch(anchor, events.initial_contact, row)
         known_s = self._past.known_s(row)
@@ -619,7 +714,11 @@ class StepTracker:
             toe_off_s=toe_off_s,
             side=side,
             side_confidence=confidence,
-            metrics=measure_step(view),
+            metrics=metrics,
+            errors=dict(zip(_STEP_NAMES, errors[2:], strict=True)),
+            common_errors=dict(zip(_STEP_NAMES, common[2:], strict=True)),
+            initial_contact_se_s=errors[0],
+            toe_off_se_s=errors[1],
             quality=quality,
             flags=(*flags, SAID_LATE) if late else flags,
             reported_at_s=known_s,
@@ -635,9 +734,22 @@ class StepTracker:
                 period * GRID_PERIOD_S,
                 features.values,
                 evidence,
+                squares,
             )
-        speed_mps = math.nan if view.speed_source == ESTIMATE else view.speed_mps
-        self._made.append(_Made(self._steps - 1, events.initial_contact, contact_s, toe_off_s, side, speed_mps))
+        self._made.append(
+            _Made(
+                self._steps - 1,
+                events.initial_contact,
+                contact_s,
+                toe_off_s,
+                side,
+                math.nan if view.speed_source == ESTIMATE else view.speed_mps,
+                view.speed_source,
+                self._run,
+                squares,
+                calibrated,
+            )
+        )
         if len(self._made) == 3:
             yield self._complete(row)
 
@@ -683,12 +795,17 @@ class StepTracker:
             lock *= -1.0 if apart % 2 else 1.0
         return sides[::-1]
 
-    def _view(self, events: Events, offset_s: float, side: Side, forward: complex, mean: Array, row: int) -> StepView:
-        past = self._past
+    def _stance(self, events: Events, row: int) -> Array:
+        """Return the rows from initial contact to toe-off, as far as they are known at ``row``."""
+        rows = self._past.rows
+        start = max(int(events.initial_contact), rows.start)
+        return rows.view(start, max(min(int(events.toe_off) + 1, row + 1), start + 2))
+
+    def _view(
+        self, events: Events, offset_s: float, side: Side, forward: complex, mean: Array, stance: Array, row: int
+    ) -> StepView:
         contact, toe_off = events.initial_contact, events.toe_off
-        start = max(int(contact), past.rows.start)
-        stop = max(min(int(toe_off) + 1, row + 1), start + 2)
-        stance = past.rows.view(start, stop)
+        start = max(int(contact), self._past.rows.start)
         c, s = forward.real, forward.imag
         # a steady runner's fore-aft force has no mean: what the last two steps have of it is tilt error
         steady = float(mean[9]) * c + float(mean[10]) * s
@@ -697,7 +814,7 @@ class StepTracker:
         contact_s, toe_off_s = self._time_s(contact), self._time_s(toe_off)
         previous_s = self._made[-1].initial_contact_s if self._made else math.nan
         speed_mps, speed_source = self._speedometer.tell(
-            past.known_s(row),
+            self._past.known_s(row),
             contact_s - previous_s,
             last - slowest,
             toe_off_s - contact_s - offset_s,
@@ -752,19 +869,41 @@ class StepTracker:
             from_standing=self.mount.from_standing,
             yaw_radps=self._yaw_radps,
         )
-        return WholeStride(first.step_index, first.side, span, self._past.known_s(row))
+        rows = self._past.rows.view(int(first.initial_contact), int(last.initial_contact) + 1)
+        filled = float(np.add.reduce(rows[:, FILLED])) / len(rows)
+        squares = list(first.terms)
+        squares[FILLED_STRIDE] = filled * filled
+        squares[FILLED_LATELY] = last.terms[FILLED_LATELY]
+        return WholeStride(
+            first.step_index,
+            first.side,
+            span,
+            first.run,
+            tuple(squares),
+            first.calibrated,
+            first.speed_source,
+            self._past.known_s(row),
+        )
 
-    def _close_strides(self, known_s: float) -> Iterator[CoreOutput]:
-        """Say step and flight time where only the next contact is known."""
+    def _close_strides(self, known_s: float) -> Iterator[CutStride]:
+        """Tell the strides of which only the next contact is known."""
         while len(self._made) > 1:
             made = self._made.popleft()
-            known = dict.fromkeys((m.name for m in STRIDE_METRICS), math.nan)
-            known["step_time_s"] = self._made[0].initial_contact_s - made.initial_contact_s
-            known["flight_time_s"] = self._made[0].initial_contact_s - made.toe_off_s
-            yield _stride(made.step_index, made.initial_contact_s, made.side, known, known_s)
+            yield CutStride(
+                made.step_index,
+                made.initial_contact_s,
+                made.toe_off_s,
+                self._made[0].initial_contact_s,
+                made.side,
+                made.run,
+                made.terms,
+                made.calibrated,
+                made.speed_source,
+                known_s,
+            )
         self._made.clear()
 
-    def _stop(self, known_s: float) -> Iterator[CoreOutput]:
+    def _stop(self, known_s: float) -> Iterator[Told]:
         """Close what is open: the runner stopped running."""
         self._waiting.clear()
         if self._touch is not None:

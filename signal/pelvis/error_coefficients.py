@@ -1,0 +1,209 @@
+"""Fitted numbers of the standard errors.
+
+Written by `hipdrive validate DATA --fit-errors --write-errors signal/pelvis/error_coefficients.py`, from the errors of
+16 runners at 2.5, 3.5 and 4.5 m/s (Fukuchi, Fukuchi and Duarte 2017, doi:10.7717/peerj.3298, CC BY 4.0), each
+measured with event models fitted on the 15 others.
+"""
+
+from __future__ import annotations
+
+from pelvis.uncertainty import ErrorModel
+
+# the event models whose errors these are
+FITTED_FOR = "harmonic-3"
+
+# how far the difference of left and right contact time is off, run by run: averaging does not remove it
+SIDES_SE_S = 0.0057
+
+# fmt: off
+ERROR_MODELS: dict[str, ErrorModel] = {
+    "initial_contact_s": ErrorModel(
+        {
+            "one": 0.00305, "slow": 0.00302, "fast": 0.00236, "beyond": 0.00188, "no_gyroscope": 0.00678,
+            "turned": 0.00466, "ambiguous": 0.0124, "turning": 0.0171, "filled": 0.00723, "filled_lately":
+            0.00765, "clipped": 0.0142, "settling": 0.000912, "uneven": 0.0315, "odd": 0.268,
+        },
+        common=0.7,
+        dependence=1.0,
+        usual=0.00518,
+    ),
+    "toe_off_s": ErrorModel(
+        {
+            "one": 0.00401, "slow": 0.00332, "fast": 0.00271, "beyond": 0.00204, "no_gyroscope": 0.00493,
+            "turned": 0.00554, "ambiguous": 0.0148, "turning": 0.0203, "filled": 0.00902, "filled_lately":
+            0.0136, "clipped": 0.0269, "settling": 0.00332, "uneven": 0.0949, "odd": 0.268,
+        },
+        common=0.66,
+        dependence=1.6,
+        usual=0.00615,
+    ),
+    "contact_time_s": ErrorModel(
+        {
+            "one": 0.00583, "slow": 0.00508, "fast": 0.00276, "beyond": 0.00423, "no_gyroscope": 0.00827,
+            "turned": 0.00775, "ambiguous": 0.0207, "turning": 0.0284, "filled": 0.00741, "filled_lately":
+            0.015, "clipped": 0.0188, "settling": 0.00393, "uneven": 0.114, "odd": 0.489,
+        },
+        common=0.68,
+        dependence=1.3,
+        usual=0.00861,
+    ),
+    "cadence_spm": ErrorModel(
+        {
+            "one": 2.2, "no_gyroscope": 2.89, "turned": 2.09, "ambiguous": 5.58, "turning": 7.67, "filled":
+            3.79, "filled_before": 1.54, "filled_lately": 4.23, "clipped": 3.28, "settling": 1.42, "odd":
+            0.443,
+        },
+        common=0.0,
+        dependence=0.076,
+        usual=2.33,
+    ),
+    "pelvic_drop_deg": ErrorModel(
+        {
+            "one": 0.239, "slow": 0.142, "turned": 0.268, "ambiguous": 0.715, "no_standing": 0.134, "turning":
+            0.983, "filled": 0.83, "filled_lately": 0.529, "clipped": 0.626, "settling": 0.236, "uneven":
+            2.83, "odd": 0.241,
+        },
+        common=0.52,
+        dependence=0.89,
+        usual=0.298,
+    ),
+    "peak_drop_deg": ErrorModel(
+        {
+            "one": 0.137, "fast": 0.271, "strange": 0.143, "turned": 0.335, "ambiguous": 0.893, "turning":
+            5.21, "filled": 1.23, "filled_lately": 7.76, "clipped": 4.16, "settling": 0.317, "uneven": 8.87,
+            "odd": 0.276,
+        },
+        common=0.22,
+        dependence=0.48,
+        usual=0.372,
+    ),
+    "velocity_loss_mps": ErrorModel(
+        {
+            "one": 0.0155, "strange": 0.0149, "no_gyroscope": 0.0391, "turned": 0.0208, "ambiguous": 0.0555,
+            "no_standing": 0.00875, "turning": 0.0763, "filled": 0.0903, "filled_lately": 0.126, "clipped":
+            0.0753, "settling": 0.00321, "uneven": 0.381, "odd": 0.23,
+        },
+        common=0.46,
+        dependence=0.49,
+        usual=0.0231,
+    ),
+    "velocity_gain_mps": ErrorModel(
+        {
+            "one": 0.0273, "no_gyroscope": 0.0803, "turned": 0.041, "ambiguous": 0.109, "no_standing": 0.0199,
+            "turning": 0.15, "filled": 0.14, "filled_lately": 0.249, "clipped": 0.157, "settling": 0.0265,
+            "uneven": 0.824, "value": 0.0381, "odd": 0.452,
+        },
+        common=0.54,
+        dependence=0.66,
+        usual=0.0456,
+    ),
+    "speed_mps": ErrorModel(
+        {},
+        common=1.0,
+        dependence=1.0,
+        usual=0.462,
+    ),
+    "step_length_m": ErrorModel(
+        {},
+        common=1.0,
+        dependence=1.0,
+        usual=0.161,
+    ),
+    "flight_time_s": ErrorModel(
+        {
+            "one": 0.00588, "slow": 0.00507, "fast": 0.00186, "beyond": 0.0042, "no_gyroscope": 0.00854,
+            "turned": 0.0076, "ambiguous": 0.0203, "turning": 0.0279, "filled": 0.00079, "filled_lately":
+            0.0179, "filled_stride": 0.0133, "clipped": 0.0212, "settling": 0.00587, "uneven": 0.0972, "odd":
+            0.422,
+        },
+        common=0.7,
+        dependence=1.4,
+        usual=0.00845,
+    ),
+    "step_time_s": ErrorModel(
+        {
+            "one": 0.00353, "slow": 0.00134, "fast": 0.00253, "no_gyroscope": 0.00593, "turned": 0.00436,
+            "ambiguous": 0.0116, "turning": 0.016, "filled": 0.000914, "filled_lately": 0.0106,
+            "filled_stride": 0.0104, "clipped": 0.006, "settling": 0.00258, "odd": 0.353,
+        },
+        common=0.0,
+        dependence=0.059,
+        usual=0.00485,
+    ),
+    "vertical_oscillation_m": ErrorModel(
+        {
+            "one": 0.00218, "no_gyroscope": 0.00356, "turned": 0.00297, "ambiguous": 0.00792, "no_standing":
+            0.000135, "turning": 0.0109, "filled_lately": 0.0145, "filled_stride": 0.0183, "clipped": 0.0579,
+            "settling": 0.00185, "uneven": 0.0241, "value": 0.0203, "odd": 0.329,
+        },
+        common=0.39,
+        dependence=0.2,
+        usual=0.0033,
+    ),
+    "vertical_ratio_percent": ErrorModel(
+        {},
+        common=1.0,
+        dependence=1.0,
+        usual=0.72,
+    ),
+    "sway_m": ErrorModel(
+        {
+            "one": 0.00118, "turned": 0.00409, "ambiguous": 0.0109, "no_standing": 0.000744, "turning": 0.015,
+            "filled_lately": 0.00837, "filled_stride": 0.0123, "clipped": 0.00554, "settling": 0.00165,
+            "value": 0.117, "odd": 0.392,
+        },
+        common=0.66,
+        dependence=0.7,
+        usual=0.00454,
+    ),
+    "pelvis_sway_m": ErrorModel(
+        {
+            "one": 0.00143, "turned": 0.00254, "ambiguous": 0.00677, "no_standing": 0.000197, "turning":
+            0.00931, "filled_lately": 0.00702, "filled_stride": 0.0115, "clipped": 0.00507, "settling":
+            0.00155, "uneven": 0.00815, "value": 0.111, "odd": 0.635,
+        },
+        common=0.22,
+        dependence=0.69,
+        usual=0.00282,
+    ),
+    "obliquity_range_deg": ErrorModel(
+        {
+            "one": 0.306, "strange": 0.0562, "turned": 0.285, "ambiguous": 0.759, "no_standing": 0.179,
+            "turning": 1.04, "filled_lately": 2.2, "filled_stride": 2.19, "clipped": 1.34, "settling": 0.129,
+            "uneven": 4.31, "odd": 0.109,
+        },
+        common=0.82,
+        dependence=1.6,
+        usual=0.316,
+    ),
+    "tilt_deg": ErrorModel(
+        {
+            "one": 0.165, "fast": 0.221, "strange": 0.164, "turned": 0.569, "ambiguous": 0.876, "turning":
+            5.11, "filled_lately": 9.61, "filled_stride": 0.0497, "clipped": 6.93, "settling": 0.384,
+            "uneven": 6.95, "odd": 0.329,
+        },
+        common=0.94,
+        dependence=6.9,
+        usual=0.365,
+    ),
+    "tilt_range_deg": ErrorModel(
+        {
+            "one": 0.0464, "strange": 0.35, "turned": 0.31, "ambiguous": 0.827, "no_standing": 0.0364,
+            "turning": 1.14, "filled_lately": 1.95, "filled_stride": 2.44, "clipped": 0.102, "settling":
+            0.187, "uneven": 3.37, "odd": 0.0517,
+        },
+        common=0.76,
+        dependence=2.5,
+        usual=0.344,
+    ),
+    "rotation_range_deg": ErrorModel(
+        {
+            "one": 0.135, "strange": 0.305, "turned": 0.735, "ambiguous": 1.96, "turning": 2.69,
+            "filled_lately": 2.2, "filled_stride": 2.81, "clipped": 0.593, "settling": 0.26, "uneven": 3.25,
+            "value": 0.0489, "odd": 0.0882,
+        },
+        common=0.9,
+        dependence=1.6,
+        usual=0.816,
+    ),
+}
