@@ -43,7 +43,8 @@ DEFINITION_SD_S = 0.015
 LARGEST_SPEED_SURPRISE = 0.45
 
 BLOCK_S = 10.0
-LEAST_BLOCKS = 4
+# from so many on their spread can be taken, and so that a few odd ones do not count
+LEAST_BLOCKS, ROBUST_BLOCKS = 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,12 @@ def compare(own_s: Array, reference_s: Array, at_s: Array, steps: int, reference
         raise reference.refuse(f"{steps} steps can be compared; at least {LEAST_STEPS} are needed")
     differences_s = reference_s - own_s
     blocks = np.floor(at_s / BLOCK_S)
-    medians = [float(np.median(differences_s[blocks == block])) for block in np.unique(blocks)]
-    # 1.2533: the standard error of a median in units of that of a mean
-    if len(medians) >= LEAST_BLOCKS:
+    medians = np.array([np.median(differences_s[blocks == block]) for block in np.unique(blocks)])
+    # 1.2533: the standard error of a median in units of that of a mean; 1.4826: a normal SD in units of the MAD
+    if len(medians) >= ROBUST_BLOCKS:
+        spread_s = 1.4826 * float(np.median(np.abs(medians - np.median(medians))))
+        error_s = 1.2533 * spread_s / math.sqrt(len(medians))
+    elif len(medians) >= LEAST_BLOCKS:
         error_s = 1.2533 * float(np.std(medians, ddof=1)) / math.sqrt(len(medians))
     else:
         # too short for blocks: take neighbours to err alike in fours

@@ -263,3 +263,46 @@ def test_the_screen_says_it_in_words(run_csv: Path, capsys: pytest.CaptureFixtur
 
 def test_gravity_is_the_standard_one_on_both_sides_of_the_table() -> None:
     assert tables._UNITS["acc"]["g"] == STANDARD_GRAVITY_MPS2 == 9.80665
+
+
+# ---------------------------------------------------------------- speed
+
+
+def test_a_belt_s_speed_holds_where_it_was_said_to(run_csv: Path, tmp_path: Path) -> None:
+    table = tmp_path / "steps.csv"
+    command = ["analyze", str(run_csv), "--steps", str(table), "--speed", "3.0@8-12", "--speed", "3.4@12-16"]
+    assert call(command) == 0
+    for row in rows_of(table):
+        at_s = number(row["reported_at_s"])
+        said_mps = 3.0 if 8.0 <= at_s < 12.0 else 3.4 if 12.0 <= at_s < 16.0 else None
+        assert (row["speed_source"] == "treadmill") == (said_mps is not None)
+        if said_mps is not None:
+            assert number(row["speed_mps"]) == said_mps
+            if row["cadence_spm"]:
+                assert number(row["step_length_m"]) == pytest.approx(said_mps * 60.0 / number(row["cadence_spm"]))
+
+
+def test_a_csv_s_speed_column_is_a_speed_and_its_empty_cells_lose_no_sample(run_csv: Path, tmp_path: Path) -> None:
+    header, *lines = run_csv.read_text().splitlines()
+    told = tmp_path / "told.csv"
+    rows = [f"{line},{2.5 + 0.01 * int(k / 200):.2f}" if k % 100 == 0 else f"{line}," for k, line in enumerate(lines)]
+    told.write_text("\n".join([f"{header},speed_mps", *rows]) + "\n")
+    (bare, _), (spoken, _) = analyze(run_csv, tmp_path), analyze(told, tmp_path)
+    assert len(bare) == len(spoken) > 40
+    for before, after in zip(bare, spoken, strict=True):
+        assert (before["contact_time_s"], before["flags"]) == (after["contact_time_s"], after["flags"])
+        second = int(number(after["reported_at_s"]) + 1e-6)
+        assert after["speed_source"] == "file"
+        assert number(after["speed_mps"]) == pytest.approx(2.5 + 0.01 * second, abs=0.0101)
+
+
+def test_an_imported_csv_keeps_its_speeds(run_csv: Path, tmp_path: Path) -> None:
+    header, *lines = run_csv.read_text().splitlines()
+    told, recording = tmp_path / "told.csv", tmp_path / "told.mcap"
+    told.write_text(
+        "\n".join([f"{header},speed_mps", *(f"{line},{3.0 + k / 50000:.4f}" for k, line in enumerate(lines))])
+    )
+    assert call(["import", str(told), "-o", str(recording)]) == 0
+    (foreign, _), (recorded, _) = analyze(told, tmp_path), analyze(recording, tmp_path)
+    columns = ("initial_contact_s", "speed_mps", "step_length_m", "speed_source")
+    assert [[row[c] for c in columns] for row in foreign] == [[row[c] for c in columns] for row in recorded]
