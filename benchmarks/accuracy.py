@@ -83,7 +83,8 @@ def waves_table(score: Score) -> str:
 def found_table(score: Score) -> str:
     late = score.errors["reported_ms"]
     done = score.errors["completed_ms"]
-    filled = min(said / wanted for said, wanted in score.filled.values())
+    # vertical ratio needs a speed that is no estimate, and nobody says one here
+    filled = min(said / wanted for name, (said, wanted) in score.filled.items() if name != "vertical_ratio_percent")
     return table(
         ("", ""),
         ("runs, ground contacts", f"{score.runs}, {score.contacts}"),
