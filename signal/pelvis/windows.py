@@ -42,8 +42,8 @@ class StepView(NamedTuple):
     obliquity_rad: Array
     slowest_mps: float
     last_mps: float
-    speed_mps: float
-    speed_source: str
+    speed_mps: float = math.nan
+    speed_source: str = ""
 
     @property
     def swing_down(self) -> float:
