@@ -14,6 +14,7 @@ from pelvis.activity import (
     EVIDENCE_TO_OPEN,
     EVIDENCE_TO_REOPEN,
     FALL_RATIO,
+    LEANING_FALL_RATIO,
     REMEMBERED_S,
     Cycle,
     RunningGate,
@@ -192,6 +193,16 @@ def test_a_body_that_is_caught_after_a_fall_closes_it_at_once() -> None:
     assert not gate.open
     # what was run before helps nobody who lies on the ground
     assert not any(feed(gate, [RUNNING] * math.ceil(EVIDENCE_TO_REOPEN), 15.0))
+
+
+def test_a_body_that_leans_needs_less_to_have_fallen() -> None:
+    hard = replace(RUNNING, impulse_mps=0.5 * (LEANING_FALL_RATIO + FALL_RATIO) * RUNNING.impulse_mps)
+    assert opened().pass_cycle(hard, 5.0)
+    gate = opened()
+    assert not gate.pass_cycle(replace(hard, leaning=True), 5.0)
+    assert not gate.open
+    assert not opened().pass_cycle(replace(hard, leaning=True, made_up=True), 5.0)
+    assert opened().pass_cycle(replace(RUNNING, leaning=True), 5.0)
 
 
 def test_a_landing_of_which_samples_are_lost_is_no_fall() -> None:

@@ -19,7 +19,8 @@ class Cycle:
     ``lowest_g`` the least vertical force before it, ``highest_g`` the greatest in it (both smoothed).
     ``alternation``, ``drive_ratio`` and ``likeness`` come from the functions of that name, NaN where there is
     nothing to compare with.
-    ``made_up`` says that some of its samples were lost and filled in.
+    Of a hard landing, ``made_up`` says that some of its samples were lost and filled in, ``leaning`` that the pelvis
+    leans far from where it was in the steps before.
     """
 
     period_s: float
@@ -30,6 +31,7 @@ class Cycle:
     drive_ratio: float = math.nan
     likeness: float = math.nan
     made_up: bool = False
+    leaning: bool = False
 
 
 # the fundamental of a step, from the half-sum of two: what both have in common
@@ -112,6 +114,10 @@ MOST_DRIVE_RATIO = 1.2
 REGULAR_RATIO = 0.2
 # 1.4: landings of one run differ by less in 999 of 1000; a body that falls is caught with more
 FALL_RATIO = 1.4
+# 1.2 is enough where the pelvis leans as it lands: by 4 to 12 deg against the steps before in running, 64 to 83 in
+# falls
+LEANING_FALL_RATIO = 1.2
+FALL_LEAN_RAD = math.radians(40.0)
 # 0.65: whoever slows down at the end of a flight brakes, which is no evidence of running on
 WEAK_RATIO = 0.65
 # 3 cycles until it is known what is usual
@@ -160,10 +166,9 @@ class RunningGate:
         """Open, or on the way: two cycles or more."""
         return self.open or self.cycles >= 2
 
-    @property
-    def most_impulse_mps(self) -> float:
-        """What a step gives at most, going by those before it; more than that catches a fall."""
-        return FALL_RATIO * self._impulse_mps if self._passed >= SETTLED_CYCLES else math.inf
+    def hardness(self, impulse_mps: float) -> float:
+        """Return the impulse of a landing against those before it; 0 while it is not known what is usual."""
+        return impulse_mps / self._impulse_mps if self._passed >= SETTLED_CYCLES else 0.0
 
     def pass_cycle(self, cycle: Cycle, at_s: float) -> bool:
         """Take in a cycle that ended ``at_s``; return whether the step that ends it counts as running.
@@ -177,7 +182,8 @@ class RunningGate:
             - LIGHTNESS_MPS_PER_G * stride.lowest_g
             - FLIGHT_MPS_PER_S * (stride.period_s - FREE_PERIOD_S)
         )
-        falls = cycle.impulse_mps > self.most_impulse_mps and not cycle.made_up
+        hardness = self.hardness(cycle.impulse_mps)
+        falls = hardness > LEANING_FALL_RATIO if cycle.leaning else hardness > FALL_RATIO and not cycle.made_up
         running = (
             SHORTEST_PERIOD_S <= cycle.period_s <= LONGEST_PERIOD_S
             and cycle.impulse_mps > LEAST_IMPULSE_MPS

@@ -11,7 +11,16 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from pelvis.activity import LONGEST_PAUSE_S, Cycle, RunningGate, alternation, drive_ratio, likeness
+from pelvis.activity import (
+    FALL_LEAN_RAD,
+    LEANING_FALL_RATIO,
+    LONGEST_PAUSE_S,
+    Cycle,
+    RunningGate,
+    alternation,
+    drive_ratio,
+    likeness,
+)
 from pelvis.align import GRID_PERIOD_S
 from pelvis.attitude import RATE, TAU_S, TAU_UNRESTED_S
 from pelvis.coefficients import SHIPPED
@@ -329,6 +338,7 @@ class StepTracker:
         self._side = SideVote()
         self._anchors: deque[Anchor] = deque(maxlen=3)
         self._step_before: Array | None = None
+        self._upright: Array | None = None
         self._waiting: deque[_Loading] = deque()
         self._strides: deque[int] = deque(maxlen=3)
         self._made: deque[_Made] = deque()
@@ -428,6 +438,7 @@ class StepTracker:
         loading = _Loading(anchor, period, signals[2 * PHASES :], running)
         self._wait(loading, row)
         if len(self._anchors) < 3 or not self.gate.promising:
+            self._upright = None
             self._run_steps = 0
             self.stride_samples = self.two_strides_samples = 0
             return
@@ -436,6 +447,7 @@ class StepTracker:
         loading.mean = self._learn(anchor, signals)
         loading.heading = self.mean_heading
         loading.run_steps = self._run_steps
+        self._upright = loading.mean[6:9]
         if not self.gate.open:
             return
         if not was_open:
@@ -472,8 +484,28 @@ class StepTracker:
             if self._step_before is not None:
                 alike = likeness(self._step_before, signals[PHASES : 2 * PHASES])
         self._step_before = signals[:PHASES] if len(self._anchors) == 3 else None
-        made_up = impulse > self.gate.most_impulse_mps and self._is_filled(first, int(anchor.down))
-        return Cycle(period * GRID_PERIOD_S, impulse, float(lowest), float(highest), alternates, drive, alike, made_up)
+        made_up = leaning = False
+        if self.gate.hardness(impulse) > LEANING_FALL_RATIO:
+            made_up = self._is_filled(first, int(anchor.down))
+            leaning = self._leans(int(anchor.up))
+        return Cycle(
+            period_s=period * GRID_PERIOD_S,
+            impulse_mps=impulse,
+            lowest_g=float(lowest),
+            highest_g=float(highest),
+            alternation=alternates,
+            drive_ratio=drive,
+            likeness=alike,
+            made_up=made_up,
+            leaning=leaning,
+        )
+
+    def _leans(self, row: int) -> bool:
+        """Whether the vertical lies far from where it was in the two steps before."""
+        if self._upright is None:
+            return False
+        up = self._past.rows.view(row, row + 1)[0, 6:9]
+        return angle_between_rad(unit(up), unit(self._upright)) > FALL_LEAN_RAD
 
     def _is_filled(self, first: int, last: int) -> bool:
         """Whether samples were lost that the smoothed vertical force from ``first`` to ``last`` rests on."""
@@ -906,6 +938,7 @@ class StepTracker:
     def _stop(self, known_s: float) -> Iterator[Told]:
         """Close what is open: the runner stopped running."""
         self._waiting.clear()
+        self._upright = None
         if self._touch is not None:
             yield from self._withdraw(known_s)
         yield from self._close_strides(known_s)
