@@ -22,7 +22,7 @@ from pelvis.activity import (
     likeness,
 )
 from pelvis.align import GRID_PERIOD_S
-from pelvis.attitude import RATE, TAU_S, TAU_UNRESTED_S
+from pelvis.attitude import RATE, TAU_S
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
@@ -567,9 +567,9 @@ class StepTracker:
         The mean yaw rate lags by about as much as the attitude does. The attitude averages over a direction that
         goes round with the runner: a second-order low-pass leaves that much of it in a tight bend.
         """
-        yaw_radps = self._turning_radps
-        tau_s = TAU_S if self.mount.from_standing else TAU_UNRESTED_S
-        square = 0.5 * (yaw_radps * tau_s) ** 2
+        # without a rest the gyroscope's bias about the vertical would do as much harm as a bend
+        yaw_radps = self._turning_radps if self.mount.from_standing else 0.0
+        square = 0.5 * (yaw_radps * TAU_S) ** 2
         left_of_it = (1.0 - square) / (1.0 + square * square)
         felt_rad = math.atan(self._speed_mps * yaw_radps * left_of_it / STANDARD_GRAVITY_MPS2)
         bank_rad = BANK_STEP_RAD * round(felt_rad / BANK_STEP_RAD)
