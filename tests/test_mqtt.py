@@ -405,6 +405,27 @@ async def test_a_broker_that_freezes_holds_nothing_up(own: Mosquitto, needs: Nee
         own.process.send_signal(signal.SIGCONT)
 
 
+async def test_a_broker_that_was_slow_for_a_moment_gets_what_waited_without_a_new_connection(
+    own: Mosquitto, needs: Needs
+) -> None:
+    own.start()
+    assert own.process is not None
+    reports = Reports()
+    sink = make_sink(own.url, config=MqttConfig(outbox_items=64), report=reports)
+    async with listening(needs, own.url) as listener, running(sink):
+        await reports.until("ready")
+        own.process.send_signal(signal.SIGSTOP)
+        index = 0
+        while not sink._outbox.dropped:  # until the sockets' buffers are full
+            sink.put(step(index))
+            index += 1
+            await asyncio.sleep(0)
+        own.process.send_signal(signal.SIGCONT)
+        sink.put(step(index))
+        await listener.until("step", step_index=index)
+    assert {state.state for state in reports.states} == {"ready", "closed"}
+
+
 @pytest.fixture
 async def guarded(needs: Needs, tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Mosquitto]:
     passwords = tmp_path / "passwords"

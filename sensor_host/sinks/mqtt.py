@@ -267,11 +267,11 @@ class MqttSink:
             connected = False
             try:
                 async with self._connection() as client:
-                    await self._greet(client)
+                    wire = await self._greet(client)
                     connected = True
                     async with asyncio.TaskGroup() as group:
                         listening = group.create_task(self._listen(client))
-                        await self._publish(client)
+                        await self._publish(wire)
                         listening.cancel()
             except* (aiomqtt.MqttError, OSError, ValueError) as errors:
                 failure = _first(errors)
@@ -304,24 +304,25 @@ class MqttSink:
             logger=_quiet,
         )
 
-    async def _greet(self, client: aiomqtt.Client) -> None:
+    async def _greet(self, client: aiomqtt.Client) -> _Wire:
         # Commands first: whoever reads "online" may send one at once.
         await client.subscribe(self._address.topic("cmd"), qos=1)
         online = encode(SessionState("online"), self._numbers["state"], self._address)
         self._numbers["state"] += 1
         await client.publish(online.topic, online.payload, online.qos, online.retain)
-        _write_at_once(client)
+        wire = _Wire(client)
         self._outbox.policy = self._policy
         self._tell("ready", f"publishing to {self.broker}")
+        return wire
 
-    async def _publish(self, client: aiomqtt.Client) -> None:
+    async def _publish(self, wire: _Wire) -> None:
         while True:
             if not self._pending:
                 self._pending.extend(await self._outbox.take(BATCH))
             if not self._pending:
                 return
             while self._pending:
-                await _send(client, self._pending[0])
+                await wire.send(self._pending[0])
                 self._pending.popleft()
             if self._outbox.dropped != self._state.dropped:
                 self._tell(self._state.state, self._state.detail)
@@ -401,41 +402,54 @@ class MqttSink:
             )
 
 
-def _write_at_once(client: aiomqtt.Client) -> None:
-    """Let the connected client watch its socket for writing from the event loop directly.
+class _Wire:
+    """A connected client, past aiomqtt's ways of writing.
 
-    aiomqtt asks for it through another round of the loop, since while connecting it may be in a thread: a message that
-    `_send` has long written would leave the socket watched for ever, and the processor busy.
+    aiomqtt has the socket watched for writing through another round of the event loop, since while connecting it may be
+    in a thread: a message long written would leave the socket watched for ever, and the processor busy. Here it is
+    watched from the loop directly, and not at all while `send` writes: two system calls less a message.
     """
-    loop = asyncio.get_running_loop()
-    wrapped = client._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
-    def watch(paho: paho.Client, _data: object, sock: paho.SocketLike) -> None:
-        loop.add_writer(sock.fileno(), paho.loop_write)
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+        self._paho = client._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._loop = asyncio.get_running_loop()
+        self._sending = False
+        self._paho.on_socket_register_write = self._watch
+        self._paho.on_socket_unregister_write = self._unwatch
 
-    def unwatch(_paho: paho.Client, _data: object, sock: paho.SocketLike) -> None:
-        loop.remove_writer(sock.fileno())
+    def _watch(self, wrapped: paho.Client, _data: object, sock: paho.SocketLike) -> None:
+        if not self._sending:
+            self._loop.add_writer(sock.fileno(), wrapped.loop_write)
 
-    wrapped.on_socket_register_write = watch
-    wrapped.on_socket_unregister_write = unwatch
+    def _unwatch(self, _paho: paho.Client, _data: object, sock: paho.SocketLike) -> None:
+        if not self._sending:
+            self._loop.remove_writer(sock.fileno())
 
+    async def send(self, message: Message) -> None:
+        """Publish one message.
 
-async def _send(client: aiomqtt.Client, message: Message) -> None:
-    """Publish one message.
+        aiomqtt's own publish waits two rounds of the event loop for every message. So a message goes straight to the
+        client it wraps and from there into the socket; only when that is full, or an answer is due, it is waited for.
+        """
+        import aiomqtt
+        from paho.mqtt.enums import MQTTErrorCode
 
-    aiomqtt's own publish waits two rounds of the event loop for every message. So a message goes straight to the client
-    it wraps and from there into the socket; only when that is full, or an answer is due, it is waited for.
-    """
-    import aiomqtt
-    from paho.mqtt.enums import MQTTErrorCode
-
-    wrapped = client._client  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    if message.qos or wrapped.want_write():
-        await client.publish(message.topic, message.payload, message.qos, message.retain)
-        return
-    error = wrapped.publish(message.topic, message.payload, 0, message.retain).rc or wrapped.loop_write()
-    if error:
-        raise aiomqtt.MqttError(MQTTErrorCode(error).name)
+        wrapped = self._paho
+        if message.qos or wrapped.want_write():
+            await self._client.publish(message.topic, message.payload, message.qos, message.retain)
+            return
+        self._sending = True
+        try:
+            error = wrapped.publish(message.topic, message.payload, 0, message.retain).rc or wrapped.loop_write()
+        finally:
+            self._sending = False
+        if error:
+            raise aiomqtt.MqttError(MQTTErrorCode(error).name)
+        sock = wrapped.socket()
+        if sock is not None and wrapped.want_write():
+            # the socket is full: what is left is written when there is room
+            self._loop.add_writer(sock.fileno(), wrapped.loop_write)
 
 
 class _NewestMessages(asyncio.Queue["aiomqtt.Message"]):
