@@ -44,6 +44,7 @@ IDEAL = Evidence(
     clipped_ratio=0.0,
     axis_confidence=1.0,
     disagrees=False,
+    yaw_radps=0.0,
     has_gyroscope=True,
     from_standing=True,
 )
