@@ -16,10 +16,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from sensor_host.validation.measured import Measured
 
 Needs = Callable[[str], str]
 
@@ -73,6 +77,14 @@ def data_dir() -> Path:
     if missing:
         skip_or_fail(f"HIPDRIVE_DATA={named} lacks {', '.join(missing)}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def measured(data_dir: Path) -> Measured:
+    """The accuracy on the public data sets; what one test has measured, the next finds."""
+    from sensor_host.validation.measured import Measured
+
+    return Measured(data_dir)
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from core_run import events, only, part, run, stream
 
-from benchmarks.force_plates import BEND_S, Device, Run, fukuchi, match
 from pelvis.data import CoreOutput, Notice, Speed, Step
+from sensor_host.validation.device import BEND_S, Device, wear
+from sensor_host.validation.score import match
+from sensor_host.validation.sources import Run, fukuchi
 
 # Fukuchi's speeds, in the order in which the runs come
 SPEEDS_MPS = (2.5, 3.5, 4.5)
@@ -23,8 +25,9 @@ SPEEDS_MPS = (2.5, 3.5, 4.5)
 def runs(
     data_dir: Path, radius_m: float, *, known: bool, still_s: float = 5.0
 ) -> Iterator[tuple[Run, list[CoreOutput]]]:
-    for k, trial in enumerate(fukuchi(data_dir, Device(bend_m=radius_m, still_s=still_s))):
+    for k, ideal in enumerate(fukuchi(data_dir)):
         if (k + k // 4) % 4 == 0:
+            trial = wear(ideal, Device(bend_m=radius_m, still_s=still_s))
             speed = [Speed(0.0, SPEEDS_MPS[k % 3], "treadmill")] if known else []
             yield trial, run(*speed, trial.samples, motion=True)
 
@@ -32,16 +35,16 @@ def runs(
 def lean_deg(trial: Run, said: list[CoreOutput]) -> float:
     """How far the mean obliquity is off in the bend against the straight before it."""
     t_s = stream(said, "t_s")
-    error = np.interp(trial.wave_s, t_s, stream(said, "obliquity_deg")) - trial.waves["obliquity_deg"]
-    before = (trial.wave_s > trial.lead_s + 8.0) & (trial.wave_s < trial.lead_s + BEND_S)
-    inside = (trial.wave_s > trial.lead_s + BEND_S + 5.0) & (trial.wave_s < t_s[-1])
+    error = np.interp(trial.truth.wave_s, t_s, stream(said, "obliquity_deg")) - trial.truth.waves["obliquity_deg"]
+    before = (trial.truth.wave_s > trial.lead_s + 8.0) & (trial.truth.wave_s < trial.lead_s + BEND_S)
+    inside = (trial.truth.wave_s > trial.lead_s + BEND_S + 5.0) & (trial.truth.wave_s < t_s[-1])
     return float(np.mean(error[inside]) - np.mean(error[before]))
 
 
 def errors(trial: Run, said: list[CoreOutput], name: str) -> list[float]:
     steps = [step for step in only(Step, said) if step.initial_contact_s > trial.lead_s + BEND_S + 5.0]
-    pairs = match(trial.contact_s, np.array([step.initial_contact_s for step in steps]))
-    return [steps[j].metrics[name] - trial.truth[name][i] for i, j in pairs]
+    pairs = match(trial.truth.contact_s, np.array([step.initial_contact_s for step in steps]))
+    return [steps[j].metrics[name] - trial.truth.metrics[name][i] for i, j in pairs]
 
 
 def rms(values: list[float]) -> float:
@@ -78,14 +81,14 @@ def test_a_bend_is_flagged_and_the_straight_is_not(data_dir: Path, still_s: floa
 
 
 def test_the_speed_changes_nothing_on_the_straight(data_dir: Path) -> None:
-    trial = next(fukuchi(data_dir))
+    trial = wear(fukuchi(data_dir)[0], Device())
     said, told = run(trial.samples), run(Speed(0.0, 4.0), trial.samples)
     a, b = ([s.metrics["pelvic_drop_deg"] for s in only(Step, x)] for x in (said, told))
     np.testing.assert_allclose(a, b, atol=0.05)
 
 
 def test_portions_change_not_one_bit_in_a_bend(data_dir: Path) -> None:
-    trial = next(fukuchi(data_dir, Device(bend_m=20.0)))
+    trial = wear(fukuchi(data_dir)[0], Device(bend_m=20.0))
     cuts = [*range(0, len(trial.samples.t_s), 777), len(trial.samples.t_s)]
     pieces = [part(trial.samples, a, b) for a, b in pairwise(cuts)]
     speed = Speed(0.0, 2.5)

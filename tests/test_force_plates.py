@@ -1,6 +1,6 @@
 """Real runners and real sensors: the core against force plates, daily life and walks, in public data.
 
-Runs where HIPDRIVE_DATA names the folder with the data sets; `benchmarks/accuracy.py` prints the whole tables.
+Runs where HIPDRIVE_DATA names the folder with the data sets; `hipdrive validate` prints the whole tables.
 """
 
 from __future__ import annotations
@@ -13,130 +13,99 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.force_plates import (
-    Device,
-    Score,
-    alcantara,
-    contacts_of,
-    fukuchi,
-    said_of,
-    score_run,
-    sisfall,
-    voisard,
-)
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array, ContactWithdrawn, ProvisionalContact, Samples, Step
+from pelvis.metrics import METRICS
+from sensor_host.validation.bounds import bounds
+from sensor_host.validation.device import Device, wear
+from sensor_host.validation.field import JOGGING, JOGGING_FALL
+from sensor_host.validation.measured import Measured
+from sensor_host.validation.score import Score, contacts_of, rms, said_of, score_run
+from sensor_host.validation.sources import fukuchi, sisfall, voisard
 
-JOGGING = ("D03", "D04")
-JOGGING_FALL = "F05"
+# half a minute where nothing else runs
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def reference_board(data_dir: Path) -> Score:
+def reference_board(measured: Measured) -> Score:
     """48 runs of 16 runners behind the reference board's rate."""
-    score = Score()
-    for run in fukuchi(data_dir, Device(rate_hz=208.0)):
-        said = said_of(run.samples, motion=True)
-        assert not any(isinstance(x, Step) and x.initial_contact_s < run.lead_s - 0.5 for x in said), (
-            "steps in standing"
-        )
-        score_run(run, said, score)
+    score = measured.score(Device(rate_hz=208.0), shipped=True)
     assert score.contacts > 3000
     return score
 
 
-def test_contacts_are_found_and_no_others(reference_board: Score) -> None:
-    assert reference_board.f1 >= 0.995
+def test_everything_that_is_asked_of_the_accuracy_is_met(measured: Measured) -> None:
+    asked = bounds(measured)
+    assert len(asked) > 40
+    assert [f"{b.what}: {b.text(b.value)}, asked {b.asked}" for b in asked if not b.met] == []
 
 
-def test_contact_time_is_within_15_ms_of_the_force_plate(reference_board: Score) -> None:
-    assert reference_board.rmse("contact_time_ms") <= 15.0
-    # the models were fitted on these runners: what they reached on runners left out is a bound, not a hope
-    assert reference_board.rmse("initial_contact_ms") <= 6.7
-    assert reference_board.rmse("toe_off_ms") <= 7.8
-    assert reference_board.rmse("contact_time_ms") <= 10.8
+def test_the_shipped_models_do_no_worse_than_those_that_have_not_seen_a_runner(measured: Measured) -> None:
+    left_out, shipped = measured.score(), measured.score(shipped=True)
+    for name in ("initial_contact_s", "toe_off_s", "contact_time_s"):
+        assert shipped.rmse(name) <= left_out.rmse(name)
 
 
-def test_the_side_is_right(reference_board: Score) -> None:
-    assert reference_board.side_ratio >= 0.98
-
-
-def test_pelvic_motion_is_that_of_the_optical_pelvis(reference_board: Score) -> None:
-    assert reference_board.rmse("pelvic_drop_deg") <= 0.45
+def test_the_reference_board_fares_as_well(measured: Measured, reference_board: Score) -> None:
+    usual = measured.score(shipped=True)
+    assert reference_board.f1 >= 0.999
+    assert reference_board.while_standing == 0
+    assert reference_board.sides.all()
+    assert reference_board.rmse("contact_time_s") <= usual.rmse("contact_time_s") + 0.5  # ms
+    assert reference_board.rmse("pelvic_drop_deg") <= usual.rmse("pelvic_drop_deg") + 0.05
     assert reference_board.rmse("peak_drop_deg") <= 0.5
-    assert reference_board.rmse("vertical_oscillation_m") <= 4.0  # mm
-    assert reference_board.rmse("pelvis_sway_m") <= 4.0
-    assert np.mean(reference_board.errors["obliquity_deg wave"]) <= 0.36
-    assert np.mean(reference_board.errors["tilt_deg wave"]) <= 0.36
 
 
 def test_every_metric_is_filled_for_nearly_every_step(reference_board: Score) -> None:
-    empty = {name for name, (said, wanted) in reference_board.filled.items() if said < 0.95 * wanted}
     # which needs a speed that is no estimate
-    assert empty == {"vertical_ratio_percent"}
-
-
-def test_a_step_is_reported_soon_after_its_toe_off(reference_board: Score) -> None:
-    assert np.percentile(reference_board.errors["reported_ms"], 99) <= 110.0
+    assert {name for name in METRICS if reference_board.coverage(name) < 0.95} == {"vertical_ratio_percent"}
 
 
 def test_provisional_contacts_come_within_80_ms_and_hold(reference_board: Score) -> None:
-    delay_ms = np.array(reference_board.errors["touch_delay_ms"])
+    touches = [run.touches for run in reference_board.runs if run.touches is not None]
+    delay_ms = np.concatenate([t.delays_ms for t in touches])
     assert delay_ms.max() <= 80.0
     assert np.median(delay_ms) <= 60.0
-    assert reference_board.confirmed >= 0.99 * reference_board.contacts
-    assert reference_board.withdrawn <= 0.01 * reference_board.contacts
-    assert reference_board.sd("touch_error_ms") <= 10.0
-    assert reference_board.bias("touch_side_wrong") <= 0.02
+    assert len(delay_ms) >= 0.99 * reference_board.contacts
+    assert sum(t.withdrawn for t in touches) <= 0.01 * reference_board.contacts
+    assert np.std(np.concatenate([t.errors_ms for t in touches])) <= 10.0
+    assert np.mean(np.concatenate([t.side_right for t in touches])) >= 0.98
 
 
-def test_quality_tells_good_steps_from_bad_ones(data_dir: Path) -> None:
-    score = Score()
-    for loss in (0.0, 0.1):
-        for run in fukuchi(data_dir, Device(loss_ratio=loss, burst_s=0.1)):
-            score_run(run, said_of(run.samples), score)
-    quality, contact_ms, drop_deg = np.array(score.quality).T
+def test_quality_tells_good_steps_from_bad_ones(measured: Measured) -> None:
+    runs = [
+        run
+        for device in (Device(), Device(loss_ratio=0.1, burst_s=0.1))
+        for run in measured.score(device, shipped=True).runs
+    ]
+    quality = np.concatenate([run.quality for run in runs])
     groups = [(quality >= low) & (quality < high) for low, high in ((0.8, 1.01), (0.6, 0.8), (0.0, 0.6))]
-    contact = [np.sqrt(np.mean(contact_ms[g] ** 2)) for g in groups]
-    drop = [np.sqrt(np.nanmean(drop_deg[g] ** 2)) for g in groups]
-    assert contact[0] < contact[1] < contact[2]
-    assert drop[0] < drop[1] < drop[2]
+    for name in ("contact_time_s", "pelvic_drop_deg"):
+        error = np.concatenate([run.errors[name] for run in runs])
+        good, middling, bad = (rms(error[group][np.isfinite(error[group])]) for group in groups)
+        assert good < middling < bad
 
 
 @pytest.mark.parametrize(
     "device",
-    [
-        Device(rate_hz=100.0),
-        Device(mount_deg=None),
-        Device(loss_ratio=0.05),
-        Device(still_s=0.0, gyro_bias_dps=3.0),
-    ],
-    ids=["100 Hz", "any mounting", "5 % lost", "no standing"],
+    [Device(mount_deg=None), Device(loss_ratio=0.05), Device(still_s=0.0, gyro_bias_dps=3.0)],
+    ids=["any mounting", "5 % lost", "no standing"],
 )
-def test_other_sensors_and_wearers_fare_about_as_well(data_dir: Path, device: Device) -> None:
-    score = Score()
+def test_other_sensors_and_wearers_fare_about_as_well(measured: Measured, device: Device) -> None:
     # every third run: each speed in turn, all runners
-    for k, run in enumerate(fukuchi(data_dir, replace(device, seed=3))):
-        if (k + k // 3) % 3 == 0:
-            score_run(run, said_of(run.samples), score)
-    assert score.runs == 16
+    chosen = [trial for k, trial in enumerate(measured.trials) if (k + k // 3) % 3 == 0]
+    runs = [wear(trial, replace(device, seed=3)) for trial in chosen]
+    score = Score(tuple(score_run(run, said_of(run.samples)) for run in runs))
+    assert len(score.runs) == 16
     assert score.f1 >= 0.995
-    assert score.side_ratio >= 0.98
-    assert score.rmse("contact_time_ms") <= 15.0
+    assert score.sides.mean() >= 0.98
+    assert score.rmse("contact_time_s") <= 15.0
     assert score.rmse("pelvic_drop_deg") <= 0.6
 
 
-def test_a_real_sacral_accelerometer_is_measured_without_a_gyroscope(data_dir: Path) -> None:
-    level, all_slopes = Score(), Score()
-    for run, slope_deg in alcantara(data_dir):
-        said = said_of(run.samples)
-        score_run(run, said, all_slopes, settle_s=2.0, tail_s=0.45)
-        if slope_deg == 0.0:
-            score_run(run, said, level, settle_s=2.0, tail_s=0.45)
-    # 13 ms was reached on the level; a slope cannot be seen by vertical and fore-aft force alone
-    assert level.rmse("contact_time_ms") <= 13.2
-    assert all_slopes.rmse("contact_time_ms") <= 25.0
-    # whole runs of 5 s: what comes before the gate opens is said when it does
-    assert all_slopes.missed == all_slopes.extra == 0
+def test_a_real_sacral_accelerometer_is_measured_on_the_level_without_a_gyroscope(measured: Measured) -> None:
+    # 13 ms was reached by others' means on the level
+    assert measured.slopes.by_slope[0.0].rmse("contact_time_s") <= 13.2
 
 
 def worn_otherwise(samples: Samples) -> Samples:
@@ -210,17 +179,19 @@ def test_a_fall_while_jogging_ends_the_steps(data_dir: Path, worn: Callable[[Sam
 def test_the_first_steps_of_a_run_are_found_and_know_their_side(data_dir: Path) -> None:
     contacts = found = right = 0
     errors_ms: list[float] = []
-    for run in fukuchi(data_dir, Device(rate_hz=208.0)):
+    for trial in fukuchi(data_dir):
+        run = wear(trial, Device(rate_hz=208.0))
+        truth = run.truth
         steps = [x for x in said_of(run.samples) if isinstance(x, Step)]
         contact_s = np.array([step.initial_contact_s for step in steps])
-        first = (run.contact_s > run.lead_s) & (run.contact_s < run.lead_s + 4.0)
+        first = (truth.contact_s > run.lead_s) & (truth.contact_s < run.lead_s + 4.0)
         for k in np.flatnonzero(first).tolist():
-            i = int(np.argmin(np.abs(contact_s - run.contact_s[k])))
+            i = int(np.argmin(np.abs(contact_s - truth.contact_s[k])))
             contacts += 1
-            if abs(contact_s[i] - run.contact_s[k]) < 0.08:
+            if abs(contact_s[i] - truth.contact_s[k]) < 0.08:
                 found += 1
-                right += steps[i].side == run.sides[k]
-                errors_ms.append(1e3 * (steps[i].metrics["contact_time_s"] - (run.toe_off_s[k] - run.contact_s[k])))
+                right += steps[i].side == truth.sides[k]
+                errors_ms.append(1e3 * (steps[i].metrics["contact_time_s"] - (truth.toe_off_s[k] - truth.contact_s[k])))
     # the first loading of each run ends no cycle
     assert found >= contacts - 48
     assert right == found

@@ -161,6 +161,7 @@ def test_the_wheel_holds_the_two_packages_at_its_top_and_nothing_else(tmp_path: 
     assert tops - info == {"sensor_host", "pelvis"}
     assert len(info) == 1
     assert {"pelvis/data.py", "pelvis/py.typed", "sensor_host/cli.py", "sensor_host/py.typed"} <= set(names)
+    assert "sensor_host/validation/page.md" in names
 
 
 def test_the_source_archive_carries_no_environment_and_no_build_output(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from core_run import keep, only, run, simulated, stream
 
-from benchmarks.force_plates import Device, Run, fukuchi, match, sisfall
 from pelvis.data import Activity, ActivityState, Array, CoreOutput, Notice, Samples, Step
 from pelvis.mounting import (
     DOUBTED_STEPS,
@@ -26,6 +25,9 @@ from pelvis.mounting import (
     SlipWatch,
 )
 from pelvis.simulate import Drift, Phase, Scenario, SensorModel, Slip
+from sensor_host.validation.device import Device, wear
+from sensor_host.validation.score import match
+from sensor_host.validation.sources import Run, fukuchi, sisfall
 
 ROLL, PITCH, YAW = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 # heading is learned in 40 steps: the slips come right after, so that as much as possible of a run of 30 s is left
@@ -65,17 +67,17 @@ def judged(runs: Iterator[tuple[Run, list[CoreOutput], float, float]]) -> Outcom
             between = [s for s in steps if begun_s < s.initial_contact_s <= notices[0].t_s]
             found.flaggable += len(between[6:])
             found.flagged += sum("sensor_turned" in s.flags for s in between[6:])
-        for i, j in match(trial.contact_s, contact_s):
+        for i, j in match(trial.truth.contact_s, contact_s):
             if contact_s[j] > begun_s:
                 found.sides += 1
-                found.sides_right += steps[j].side == trial.sides[i]
+                found.sides_right += steps[j].side == trial.truth.sides[i]
             if contact_s[j] > over_s + 8.0:
-                found.drop_deg.append(steps[j].metrics["pelvic_drop_deg"] - trial.truth["pelvic_drop_deg"][i])
+                found.drop_deg.append(steps[j].metrics["pelvic_drop_deg"] - trial.truth.metrics["pelvic_drop_deg"][i])
         t_s = stream(said, "t_s")
-        before = (trial.wave_s > trial.lead_s + 8.0) & (trial.wave_s < begun_s)
-        after = (trial.wave_s > over_s + 8.0) & (trial.wave_s < t_s[-1])
+        before = (trial.truth.wave_s > trial.lead_s + 8.0) & (trial.truth.wave_s < begun_s)
+        after = (trial.truth.wave_s > over_s + 8.0) & (trial.truth.wave_s < t_s[-1])
         for name in ("obliquity_deg", "tilt_deg"):
-            error = np.interp(trial.wave_s, t_s, stream(said, name)) - trial.waves[name]
+            error = np.interp(trial.truth.wave_s, t_s, stream(said, name)) - trial.truth.waves[name]
             found.wave_deg.setdefault(name, []).append(float(np.std(error[after])))
             found.shift_deg.setdefault(name, []).append(float(np.mean(error[after]) - np.mean(error[before])))
     return found
@@ -83,9 +85,9 @@ def judged(runs: Iterator[tuple[Run, list[CoreOutput], float, float]]) -> Outcom
 
 def every_fourth(data_dir: Path, device: Device) -> Iterator[Run]:
     """A quarter of the runs, each speed in turn."""
-    for k, trial in enumerate(fukuchi(data_dir, device)):
+    for k, trial in enumerate(fukuchi(data_dir)):
         if (k + k // 4) % 4 == 0:
-            yield trial
+            yield wear(trial, device)
 
 
 def rms(errors: list[float]) -> float:
@@ -172,12 +174,13 @@ def test_a_sensor_that_stays_where_it_is_never_slips(data_dir: Path, device: Dev
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)], ids=["faster and faster", "4.5, 2.5, 3.5 m/s"])
 def test_another_speed_is_no_slip(data_dir: Path, order: tuple[int, int, int]) -> None:
-    trials = list(fukuchi(data_dir, Device(mount_deg=0.0, gyro_bias_dps=0.0, acc_bias_g=0.0, scale_ratio=0.0)))
+    straight = Device(mount_deg=0.0, gyro_bias_dps=0.0, acc_bias_g=0.0, scale_ratio=0.0)
+    trials = [wear(trial, straight) for trial in fukuchi(data_dir)]
     for k in range(0, len(trials), 6):
         parts: list[Array] = []
         for n, trial in enumerate(trials[k + i] for i in order):
             # from one right contact to another, so that the steps go on alternating
-            right = trial.contact_s[np.array(trial.sides) == "right"]
+            right = trial.truth.contact_s[np.array(trial.truth.sides) == "right"]
             after = trial.samples.t_s >= (right[3] if n else 0.0)
             rows = after & (trial.samples.t_s < right[-2])
             parts.append(np.hstack((trial.samples.acc_mps2[rows], trial.samples.gyr_radps[rows])))
@@ -204,10 +207,13 @@ def test_the_side_is_right_again_after_a_hole_of_three_seconds(data_dir: Path, l
         at_s = trial.lead_s + 12.0 + late_s
         kept = (trial.samples.t_s < at_s) | (trial.samples.t_s > at_s + 3.0)
         steps = [s for s in only(Step, run(keep(trial.samples, kept))) if s.initial_contact_s > at_s]
-        steps_missed.add(int(np.sum((trial.contact_s > at_s) & (trial.contact_s < at_s + 3.0))) % 2)
-        true = {j: trial.sides[i] for i, j in match(trial.contact_s, np.array([s.initial_contact_s for s in steps]))}
-        after = int(np.searchsorted(trial.contact_s, at_s + 3.0))
-        in_time = [j for j in true if steps[j].initial_contact_s >= trial.contact_s[after + 15]]
+        steps_missed.add(int(np.sum((trial.truth.contact_s > at_s) & (trial.truth.contact_s < at_s + 3.0))) % 2)
+        true = {
+            j: trial.truth.sides[i]
+            for i, j in match(trial.truth.contact_s, np.array([s.initial_contact_s for s in steps]))
+        }
+        after = int(np.searchsorted(trial.truth.contact_s, at_s + 3.0))
+        in_time = [j for j in true if steps[j].initial_contact_s >= trial.truth.contact_s[after + 15]]
         assert len(in_time) > 10
         assert all(steps[j].side == true[j] for j in in_time), trial.name
     assert steps_missed == {0, 1}

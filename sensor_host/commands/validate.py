@@ -1,57 +1,207 @@
-"""``hipdrive validate``: accuracy against public data with ground truth."""
+"""``hipdrive validate``: accuracy against ground truth, of public data or of one's own."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from rich.console import Console
+
+    from sensor_host.validation.measured import Measured
+    from sensor_host.validation.pairs import Pair
+    from sensor_host.validation.table import Table
+
+# a table in a file or a pipe is as wide as it is
+_UNFOLDED = 250
 
 
 @click.command(short_help="Measure the accuracy against ground truth.")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path, exists=True))
+@click.option("--only", metavar="NAMES", help="Make only these tables, as in --only found,steps.")
+@click.option("--write", type=click.Path(path_type=Path), help="Write the page with all tables here, plots beside it.")
 @click.option("--fit", is_flag=True, help="Fit the event models from scratch and compare them with the shipped ones.")
 @click.option(
     "--write-coefficients",
     type=click.Path(path_type=Path),
     help="Write the fitted models here, as the core's coefficients.py.",
 )
-def command(*, data: Path, fit: bool, write_coefficients: Path | None) -> int:
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="DATA is a recording, and this the truth (CSV).",
+)
+@click.option("--offset", type=float, metavar="S", help="Seconds to add to true times; else found by matching.")
+@click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
+def command(
+    *,
+    data: Path,
+    only: str | None,
+    write: Path | None,
+    fit: bool,
+    write_coefficients: Path | None,
+    truth: Path | None,
+    offset: float | None,
+    as_json: bool,
+) -> int:
     """Measure the accuracy against ground truth.
 
     DATA is the folder of the public data sets (rbds/, alcantara/, sisfall/,
-    walking/).
+    walking/): every table of docs/accuracy.md is made anew from them.
+
+    Or DATA is a recording or a CSV file, and --truth names the contacts of a
+    force plate or a pressure insole: a CSV table with initial_contact_s and
+    toe_off_s, and what else is known by the names of the step table. A folder
+    with NAME.mcap and NAME.truth.csv is compared pair by pair.
     """
+    fitting = fit or write_coefficients is not None
+    _exclude({"--fit": fitting, "--truth": truth is not None, "--only": only is not None, "--write": write is not None})
+    if truth is not None or (data.is_dir() and not fitting and only is None and write is None and _pairs(data)):
+        _compare([(data, truth)] if truth is not None else _pairs(data), offset, as_json=as_json)
+        return 0
+    if offset is not None:
+        raise click.UsageError("--offset belongs to a recording with --truth")
+    if not data.is_dir():
+        raise click.UsageError(f"{data} is a file: give its truth with --truth, or the folder of the data sets")
     from sensor_host.validation.extra import need
 
-    need("scipy")
-    if not fit and write_coefficients is None:
-        raise click.UsageError("say --fit")
-    return _fit(data, write_coefficients)
+    need("scipy") if fitting or write is None else need("scipy", "matplotlib")
+    with _telling() as tell:
+        from sensor_host.validation.measured import Measured
+
+        measured = Measured(data, tell)
+        if fitting:
+            return _fit(measured, write_coefficients, as_json=as_json)
+        _tabulate(measured, only, write, as_json=as_json)
+    return 0
 
 
-def _fit(data: Path, target: Path | None) -> int:
+def _exclude(given: dict[str, bool]) -> None:
+    together = [option for option, is_given in given.items() if is_given]
+    if len(together) > 1:
+        raise click.UsageError(f"{' and '.join(together)} do not go together")
+
+
+@contextmanager
+def _telling() -> Generator[Callable[[str], None]]:
+    """Show on stderr what is being measured, where somebody looks."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+        yield status.update
+
+
+def _screen() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _UNFOLDED)
+
+
+# ---------------------------------------------------------------- the data sets
+
+
+def _tabulate(measured: Measured, only: str | None, write: Path | None, *, as_json: bool) -> None:
+    from sensor_host.validation.sources import SETS
+    from sensor_host.validation.tables import SECTIONS, makeable
+
+    names = makeable(measured)
+    if only is not None:
+        names = _chosen(only, names)
+    for absent in sorted(set(SETS) - set(measured.sets)):
+        print(f"hipdrive: warning: {measured.folder} has no {absent}/: its tables are left out", file=sys.stderr)
+    tables: dict[str, Table] = {}
+    screen = _screen()
+    for name in names:
+        tables[name] = SECTIONS[name].make(measured)
+        if not as_json and write is None:
+            screen.print(tables[name].as_rich(f"{SECTIONS[name].title} ({name})"))
+    if write is not None:
+        from sensor_host.validation.page import write_page
+
+        for path in write_page(write, measured, tables):
+            print(path, file=sys.stderr if as_json else sys.stdout)
+    if as_json:
+        from sensor_host.commands.output import print_json
+
+        print_json({name: table.as_dicts() for name, table in tables.items()})
+
+
+def _chosen(only: str, names: Sequence[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    from sensor_host.validation.tables import SECTIONS
+
+    chosen = [name.strip() for name in only.split(",") if name.strip()]
+    for name in chosen:
+        if name not in SECTIONS:
+            near = get_close_matches(name, SECTIONS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SECTIONS)}"
+            raise click.UsageError(f"--only: there is no table {name!r}; {hint}")
+        if name not in names:
+            raise click.UsageError(f"--only: for {name} the folder lacks {' and '.join(SECTIONS[name].sets)}")
+    return chosen
+
+
+def _fit(measured: Measured, target: Path | None, *, as_json: bool) -> int:
     from pelvis.coefficients import SHIPPED
-    from sensor_host.errors import ConfigError
     from sensor_host.tables import WholeFile
     from sensor_host.validation.coefficients import differences, source_of
-    from sensor_host.validation.fit import DRAWS, fit_models, take_down
-    from sensor_host.validation.sources import FUKUCHI, fukuchi
 
-    trials = fukuchi(data)
-    if not trials:
-        raise ConfigError(f"{data} has no runs in {FUKUCHI}/; the models are fitted on these")
-    training = take_down(trials)
-    fitted = fit_models(training)
-    click.echo(f"fitted on {len(training.weight)} steps of {len(trials)} runs behind {len(DRAWS)} devices each")
+    fitted = measured.fitted
     if target is not None:
         with WholeFile(target) as file:
             file.write(source_of(fitted).encode())
-        click.echo(target)
     found = differences(fitted, SHIPPED)
-    if not found:
-        click.echo(f"the same as the shipped models, {SHIPPED.version}")
-        return 0
-    click.echo(f"{len(found)} numbers differ from the shipped models, {SHIPPED.version}:")
-    for line in found:
-        click.echo(f"  {line}")
-    return 0 if target is not None else 1
+    if as_json:
+        from sensor_host.commands.output import print_json
+
+        print_json({"version": fitted.version, "shipped": SHIPPED.version, "differences": found})
+    else:
+        click.echo(f"{fitted.version}: fitted on {len(measured.training.weight)} steps of {len(measured.trials)} runs")
+        if target is not None:
+            click.echo(target)
+        click.echo("the same as the shipped models" if not found else f"{len(found)} numbers are not the shipped ones:")
+        for line in found:
+            click.echo(f"  {line}")
+    return 1 if found and target is None else 0
+
+
+# ---------------------------------------------------------------- one's own truth
+
+
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    from sensor_host.validation.pairs import pairs_in
+
+    return pairs_in(folder)
+
+
+def _compare(pairs: Sequence[tuple[Path, Path]], offset_s: float | None, *, as_json: bool) -> None:
+    from sensor_host.validation.pairs import as_document, compare, errors_table, found_table
+    from sensor_host.validation.score import Score
+
+    with _telling() as tell:
+        compared: list[Pair] = []
+        for recording, truth in pairs:
+            tell(recording.name)
+            compared.append(compare(recording, truth, offset_s))
+    if as_json:
+        from sensor_host.commands.output import print_json
+
+        print_json(as_document(compared))
+    else:
+        screen = _screen()
+        screen.print(found_table(compared).as_rich("Recordings"))
+        screen.print(errors_table(Score(tuple(pair.score for pair in compared))).as_rich("Errors"))
+        if any(pair.found for pair in compared):
+            click.echo("Clock offsets are found by matching: a common bias of all events cannot be told from them.")
+    for pair in compared:
+        for warning in pair.warnings():
+            print(f"hipdrive: warning: {warning}", file=sys.stderr)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import bilinear, lfilter
 from scipy.spatial.transform import Rotation
 
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array, Samples
+from pelvis.simulate import Slip
 from sensor_host.validation.sources import Run, Trial
 
 GYRO_RANGE_DPS = 2000.0
 TURN_S = 0.5
+BEND_S = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +25,10 @@ class Device:
 
     ``mount_deg`` per axis at most, None: any rotation. ``loss_ratio`` of bursts of ``burst_s``. ``still_s`` of standing
     (and up to 2 s more) before the run, 0: none. ``gyro_drift_dps``: how far the gyroscope's bias drifts over the
-    trial. ``lever_m``: where the sensor sits, seen from where it should (forward, left, up). ``wobble_hz`` and
-    ``wobble_damping``: the sensor rides on soft tissue, a mass on a spring (0 Hz: it does not).
+    trial. ``slip``: the sensor turns on the belt, at a time counted from where running begins. ``lever_m``: where it
+    sits, seen from where it should (forward, left, up). ``wobble_hz`` and ``wobble_damping``: it rides on soft tissue,
+    a mass on a spring (0 Hz: it does not). From `BEND_S` of the run on the treadmill is laid into a bend of radius
+    ``bend_m`` (to the left; < 0: right) by what a body on a circle feels; the truth is what the optical pelvis did.
     """
 
     seed: int = 1
@@ -44,12 +49,16 @@ class Device:
     wobble_hz: float = 0.0
     wobble_damping: float = 0.3
     gyroscope: bool = True
+    slip: Slip | None = None
+    bend_m: float = math.inf
 
 
 def wear(trial: Trial, device: Device) -> Run:
     """Return the trial as this device measures it. The same device and trial give the same run."""
     rng = np.random.default_rng([device.seed, *trial.name.encode()])
     still_s = device.still_s + rng.uniform(0.0, 2.0) if device.still_s else 0.0
+    if math.isfinite(device.bend_m):
+        trial = _in_a_bend(trial, device.bend_m)
     acc, gyr, lead_s = _stand_first(trial, _move_acc(trial, device), still_s)
     end_s = (len(acc) - 1) / trial.rate_hz
     clock_ratio = 1.0 + 1e-6 * device.clock_ppm
@@ -57,7 +66,11 @@ def wear(trial: Trial, device: Device) -> Run:
     t_s = np.arange(0.0, end_s, 1.0 / device.rate_hz)
     at_s, ideal_s = np.minimum(t_s * clock_ratio, end_s), np.arange(len(acc)) / trial.rate_hz
     rows = np.column_stack([np.interp(at_s, ideal_s, body[:, k]) for body in (acc, gyr) for k in range(3)])
-    samples = _measured(t_s, mounting.apply(rows[:, :3]), mounting.apply(rows[:, 3:]), lead_s, device, rng)
+    acc, gyr = rows[:, :3], rows[:, 3:]
+    if device.slip is not None:
+        acc, gyr = device.slip.turn(t_s - lead_s, acc, np.radians(gyr))
+        gyr = np.degrees(gyr)
+    samples = _measured(t_s, mounting.apply(acc), mounting.apply(gyr), lead_s, device, rng)
 
     def device_s(x: Array) -> Array:
         return np.asarray((x - trial.start_s + lead_s) / clock_ratio)
@@ -76,6 +89,22 @@ def _mounting(device: Device, rng: np.random.Generator) -> Rotation:
         # four normal numbers are the quaternion of a rotation like any other
         return Rotation.from_quat(np.random.RandomState(int(rng.integers(2**31))).normal(size=4))
     return Rotation.from_euler("xyz", rng.uniform(-device.mount_deg, device.mount_deg, 3), degrees=True)
+
+
+def _in_a_bend(trial: Trial, radius_m: float) -> Trial:
+    attitude = Rotation.from_quat(trial.attitude_xyzw)
+    ahead = np.asarray(attitude.apply([1.0, 0.0, 0.0])).mean(axis=0)
+    left = np.array([-ahead[1], ahead[0], 0.0]) / math.hypot(ahead[0], ahead[1])
+    # a second to lean into it
+    into = np.clip(np.arange(len(trial.acc_g)) / trial.rate_hz - BEND_S, 0.0, 1.0)[:, np.newaxis]
+    yaw_radps = trial.speed_mps / radius_m * into
+    pull_g = trial.speed_mps * yaw_radps / STANDARD_GRAVITY_MPS2
+    back = attitude.inv()
+    return replace(
+        trial,
+        acc_g=trial.acc_g + back.apply(pull_g * left),
+        gyr_dps=trial.gyr_dps + np.degrees(back.apply(yaw_radps * np.array([0.0, 0.0, 1.0]))),
+    )
 
 
 def _move_acc(trial: Trial, device: Device) -> Array:
@@ -110,7 +139,7 @@ def _stand_first(trial: Trial, acc: Array, still_s: float) -> tuple[Array, Array
     if not still:
         return acc, gyr, 0.0
     up = np.array([0.0, 0.0, 1.0])
-    standing, first = Rotation.from_quat(trial.standing_xyzw), Rotation.from_quat(trial.first_xyzw)
+    standing, first = Rotation.from_quat(trial.standing_xyzw), Rotation.from_quat(trial.attitude_xyzw[0])
     turn = (standing.inv() * first).as_rotvec()
     part = ((np.arange(blend) + 0.5) / blend)[:, np.newaxis]
     turning = standing * Rotation.from_rotvec(part * turn)
@@ -148,16 +177,15 @@ def _words(values: Array, full_range: float) -> Array:
 def portions(samples: Samples, acc_range_g: float, size: int = 8) -> list[Samples]:
     """Return samples as a board sends them: portions of ``size``, each saying whether it reached its range's end."""
     limit = 0.999 * acc_range_g * STANDARD_GRAVITY_MPS2
-    at_end = np.abs(samples.acc_mps2).max(axis=1) >= limit
+    starts = np.arange(0, len(samples.t_s), size)
+    at_end = np.maximum.reduceat(np.abs(samples.acc_mps2).max(axis=1), starts) >= limit
+    # neighbours that say the same are handed on as one: how samples are cut changes nothing
+    cuts = np.concatenate(([0], starts[np.flatnonzero(np.diff(at_end)) + 1], [len(samples.t_s)]))
     return [
         Samples(
-            samples.t_s[i : i + size],
-            samples.acc_mps2[i : i + size],
-            samples.gyr_radps[i : i + size],
-            samples.rate_hz,
-            clipped=bool(at_end[i : i + size].any()),
+            samples.t_s[i:j], samples.acc_mps2[i:j], samples.gyr_radps[i:j], samples.rate_hz, bool(at_end[i // size])
         )
-        for i in range(0, len(samples.t_s), size)
+        for i, j in pairwise(cuts.tolist())
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ TAIL_S = 0.6
 SIDE_STEPS = 10
 # the continuous angles are scored from 4 s later on
 WAVE_SETTLE_S = 4.0
+
+Key = TypeVar("Key", float, str)
 
 EVENTS = ("initial_contact_s", "toe_off_s")
 
@@ -77,11 +79,15 @@ def match(true_s: Array, said_s: Array, within_s: float = MATCH_S) -> list[tuple
 
 
 class Window(NamedTuple):
-    """What of a run is scored: which true contacts, and from when to when a false one counts."""
+    """What of a run is scored: which true contacts, from when to when a false one counts, and the side of which steps.
+
+    ``side_steps`` of the found ones may have a wrong side.
+    """
 
     wanted: NDArray[np.bool_]
     start_s: float
     end_s: float
+    side_steps: int = SIDE_STEPS
 
 
 def after_settling(run: Run) -> Window:
@@ -98,7 +104,7 @@ class RunScore:
     """What became of one run.
 
     ``said``, ``errors``, ``true`` and ``stated`` (standard errors, where the core says them) by name, (found,) each,
-    NaN where unknown, in shown units. ``sides`` (found - 10,): was it right. ``delays_ms`` after the true toe-off by
+    NaN where unknown, in shown units. ``sides``: was it right. ``delays_ms`` after the true toe-off by
     the name of the time. ``waves_deg``: standard deviation of the error of a continuous angle.
     """
 
@@ -148,23 +154,27 @@ def score_run(run: Run, said: Sequence[CoreOutput], window: Window | None = None
     if len(found) > 2:
         true_spm = 60.0 / np.diff(truth.contact_s[window.wanted])
         cadence_spm = _mean([step.metrics["cadence_spm"] for step in found]) - float(true_spm.mean())
-    sides = [step.side == truth.sides[i] for step, (i, _) in zip(found, pairs, strict=True)] if truth.sides else []
+    sides = [
+        step.side == truth.sides[i]
+        for step, (i, _) in zip(found, pairs, strict=True)
+        if truth.sides and truth.sides[i] is not Side.UNKNOWN
+    ]
+    times_s = {
+        "reported_at_s": np.array([step.reported_at_s for step in found]),
+        "completed_at_s": np.array([stride.completed_at_s if stride is not None else math.nan for stride in done]),
+    }
     return RunScore(
         run,
         contacts=int(window.wanted.sum()),
         missed=int(window.wanted.sum()) - len(pairs),
         extra=sum(j not in taken and window.start_s < t_s <= window.end_s for j, t_s in enumerate(contact_s.tolist())),
         while_standing=int((contact_s < run.lead_s - 0.5).sum()),
-        sides=np.array(sides[SIDE_STEPS:], dtype=np.bool_),
-        said=compared.said,
+        sides=np.array(sides[window.side_steps :], dtype=np.bool_),
+        said=compared.said | times_s,
         errors=compared.errors,
         true=compared.true,
         stated=compared.stated,
-        delays_ms={
-            "reported_at_s": 1e3 * (np.array([s.reported_at_s for s in found]) - truth.toe_off_s[true]),
-            "completed_at_s": 1e3
-            * (np.array([d.completed_at_s if d is not None else math.nan for d in done]) - truth.toe_off_s[true]),
-        },
+        delays_ms={name: 1e3 * (at_s - truth.toe_off_s[true]) for name, at_s in times_s.items()},
         quality=np.array([step.quality for step in found]),
         cadence_spm=cadence_spm,
         waves_deg=_score_waves(run, said, window),
@@ -194,10 +204,11 @@ def errors_of(found: Sequence[Step], done: Sequence[Stride | None], true: NDArra
         for k, (step, stride) in enumerate(zip(found, done, strict=True)):
             if name in EVENTS:
                 values[k] = step.initial_contact_s if name == "initial_contact_s" else step.toe_off_s
+                stated[k] = step.initial_contact_se_s if name == "initial_contact_s" else step.toe_off_se_s
             for item in (step, stride):
                 if item is not None:
                     values[k] = item.metrics.get(name, values[k])
-                    stated[k] = getattr(item, "errors", {}).get(name, stated[k])
+                    stated[k] = item.errors.get(name, stated[k])
         factor = shown_in(name)[1]
         if name in known:
             compared.true[name] = factor * known[name][true]
@@ -317,9 +328,12 @@ class Score:
     def waves_deg(self, name: str) -> Array:
         return np.array([run.waves_deg[name] for run in self.runs if name in run.waves_deg])
 
-    def where(self, chosen: Callable[[Run], bool]) -> Score:
-        """Return the score of some of the runs."""
-        return Score(tuple(run for run in self.runs if chosen(run.run)))
+    def grouped(self, by: Callable[[Run], Key]) -> dict[Key, Score]:
+        """Return the score of each group of runs, in the order of what they are grouped by."""
+        groups: dict[Key, list[RunScore]] = {}
+        for run in self.runs:
+            groups.setdefault(by(run.run), []).append(run)
+        return {key: Score(tuple(groups[key])) for key in sorted(groups)}
 
 
 def _known(parts: Sequence[Array]) -> Array:

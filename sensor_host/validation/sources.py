@@ -48,8 +48,8 @@ class Truth:
 class Trial:
     """One run on Fukuchi's treadmill: an ideal sensor in pelvis axes, and the truth.
 
-    ``acc_g`` and ``gyr_dps`` (n, 3) at ``rate_hz`` from ``start_s`` on. ``standing_xyzw`` and ``first_xyzw`` are the
-    attitudes (quaternions, sensor to earth) of standing and of the first sample.
+    ``acc_g`` and ``gyr_dps`` (n, 3) at ``rate_hz`` from ``start_s`` on. ``attitude_xyzw`` (n, 4) are the attitudes
+    (quaternions, sensor to earth), ``standing_xyzw`` that of standing.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Trial:
     acc_g: Array
     gyr_dps: Array
     standing_xyzw: Array
-    first_xyzw: Array
+    attitude_xyzw: Array
     truth: Truth
 
 
@@ -173,7 +173,7 @@ def _trial(path: Path) -> Trial:
             acc_g=d["acc_g"].astype(np.float64),
             gyr_dps=d["gyr_dps"].astype(np.float64),
             standing_xyzw=_standing(d["quat_WS_xyzw"][0], d["static_rot_obl_tilt_deg"]),
-            first_xyzw=d["quat_WS_xyzw"][0].astype(np.float64),
+            attitude_xyzw=d["quat_WS_xyzw"].astype(np.float64),
             truth=truth,
         )
     except KeyError as key:

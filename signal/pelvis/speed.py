@@ -7,7 +7,8 @@ Within a runner speed follows a power law of step time T, fore-aft velocity gain
 through the point (v0, T0, dv0, tc0) at which the runner's speed was once known. Further points bend the exponents:
 least squares, with those of all runners as prior. Without any point the population's own regression gives an
 estimate, which is drawn towards the mean of all runners. Fitted on Fukuchi, Fukuchi and Duarte 2017
-(doi:10.7717/peerj.3298) by `sensor_host.validation.speed`; ``benchmarks/personal.py`` prints numbers and errors.
+(doi:10.7717/peerj.3298) by `sensor_host.validation.speed`; `hipdrive validate DATA --only speed,constants` prints
+errors and numbers.
 """
 
 from __future__ import annotations
