@@ -329,12 +329,11 @@ def _speed_known(measured: Measured) -> Table:
 def _constants(measured: Measured) -> Table:
     spread_s, reach = calibration.spread_and_reach(calibration.run_means(measured.trials, USUAL, measured.models))
     fitted = speed.numbers(speed.observe(measured.trials))
-    law = fitted["POPULATION"]
     return Table(
         ("constant of the core", "in use", "fitted anew"),
         [
             ("speed within a runner, exponents", str(EXPONENTS), str(fitted["EXPONENTS"])),
-            ("speed of anybody", f"{POPULATION.level} {POPULATION.exponents}", str(law)),
+            ("speed of anybody", str(POPULATION), str(fitted["POPULATION"])),
             ("spread of run means of contact time, ms", number(1e3 * SPREAD_S), number(1e3 * spread_s)),
             ("reach, ln contact time", number(REACH, 2), number(reach, 2)),
         ],
