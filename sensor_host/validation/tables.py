@@ -10,7 +10,7 @@ import numpy as np
 
 from pelvis.data import Array
 from pelvis.personal import REACH, SPREAD_S
-from pelvis.speed import EXPONENTS, POPULATION
+from pelvis.speed import EXPONENTS, POPULATION, PowerLaw
 from sensor_host.validation import calibration, speed
 from sensor_host.validation.bounds import LOSSY, STEP_COLUMNS, STRIDE_COLUMNS, bounds, bounds_table, slope
 from sensor_host.validation.device import Device
@@ -329,15 +329,21 @@ def _speed_known(measured: Measured) -> Table:
 def _constants(measured: Measured) -> Table:
     spread_s, reach = calibration.spread_and_reach(calibration.run_means(measured.trials, USUAL, measured.models))
     fitted = speed.numbers(speed.observe(measured.trials))
+    across = fitted["POPULATION"]
+    assert isinstance(across, PowerLaw)
     return Table(
         ("constant of the core", "in use", "fitted anew"),
         [
             ("speed within a runner, exponents", str(EXPONENTS), str(fitted["EXPONENTS"])),
-            ("speed of anybody", str(POPULATION), str(fitted["POPULATION"])),
+            ("speed of anybody, level and exponents", _law(POPULATION), _law(across)),
             ("spread of run means of contact time, ms", number(1e3 * SPREAD_S), number(1e3 * spread_s)),
             ("reach, ln contact time", number(REACH, 2), number(reach, 2)),
         ],
     )
+
+
+def _law(law: PowerLaw) -> str:
+    return f"{law.level} {law.exponents}"
 
 
 def _of_texts(texts: Sequence[tuple[str, ...]]) -> Table:

@@ -108,7 +108,12 @@ def dependence_of(n: int, dependence: float) -> float:
 
 
 def steps_needed(independent_variance: float, dependence: float, resolution: float) -> int:
-    """Return how many steps a mean needs until what averages out is below ``resolution``; FEWEST_STEPS at least."""
+    """Return how many steps a mean needs until what averages out is below ``resolution``; FEWEST_STEPS at least.
+
+    FEWEST_STEPS as well where the variance is not known (NaN): somebody else measured it.
+    """
+    if math.isnan(independent_variance):
+        return FEWEST_STEPS
     return max(FEWEST_STEPS, math.ceil(dependence * independent_variance / resolution**2))
 
 
