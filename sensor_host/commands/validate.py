@@ -40,6 +40,13 @@ _UNFOLDED = 250
 )
 @click.option("--offset", type=float, metavar="S", help="Seconds to add to true times; else found by matching.")
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
+@click.option("--fit-errors", is_flag=True, help="Fit the standard errors from scratch and show how well they hold.")
+@click.option(
+    "--write-errors", type=click.Path(path_type=Path), help="Write them here, as the core's error_coefficients.py."
+)
+@click.option(
+    "--write-shares", type=click.Path(path_type=Path), help="Put the table of how well they hold on this page."
+)
 def command(
     *,
     data: Path,
@@ -50,6 +57,9 @@ def command(
     truth: Path | None,
     offset: float | None,
     as_json: bool,
+    fit_errors: bool,
+    write_errors: Path | None,
+    write_shares: Path | None,
 ) -> int:
     """Measure the accuracy against ground truth.
 
@@ -62,8 +72,19 @@ def command(
     with NAME.mcap and NAME.truth.csv is compared pair by pair.
     """
     fitting = fit or write_coefficients is not None
-    _exclude({"--fit": fitting, "--truth": truth is not None, "--only": only is not None, "--write": write is not None})
-    if truth is not None or (data.is_dir() and not fitting and only is None and write is None and _pairs(data)):
+    erring = fit_errors or write_errors is not None or write_shares is not None
+    _exclude(
+        {
+            "--fit": fitting,
+            "--fit-errors": erring,
+            "--truth": truth is not None,
+            "--only": only is not None,
+            "--write": write is not None,
+        }
+    )
+    if truth is not None or (
+        data.is_dir() and not (fitting or erring) and only is None and write is None and _pairs(data)
+    ):
         _compare([(data, truth)] if truth is not None else _pairs(data), offset, as_json=as_json)
         return 0
     if offset is not None:
@@ -72,11 +93,13 @@ def command(
         raise click.UsageError(f"{data} is a file: give its truth with --truth, or the folder of the data sets")
     from sensor_host.validation.extra import need
 
-    need("scipy") if fitting or write is None else need("scipy", "matplotlib")
+    need("scipy") if fitting or erring or write is None else need("scipy", "matplotlib")
     with _telling() as tell:
         from sensor_host.validation.measured import Measured
 
         measured = Measured(data, tell)
+        if erring:
+            return _fit_errors(measured, write_errors, write_shares)
         if fitting:
             return _fit(measured, write_coefficients, as_json=as_json)
         _tabulate(measured, only, write, as_json=as_json)
@@ -172,6 +195,36 @@ def _fit(measured: Measured, target: Path | None, *, as_json: bool) -> int:
         for line in found:
             click.echo(f"  {line}")
     return 1 if found and target is None else 0
+
+
+def _fit_errors(measured: Measured, target: Path | None, page: Path | None) -> int:
+    from pelvis.coefficients import SHIPPED
+    from sensor_host.tables import WholeFile
+    from sensor_host.validation.fit_errors import (
+        DEVICES,
+        fit_errors,
+        put_on_page,
+        shares_table,
+        sides_error_s,
+        source_of,
+        take_down_errors,
+    )
+    from sensor_host.validation.left_out import leave_each_out
+
+    errors = take_down_errors(measured.trials, leave_each_out(measured.training))
+    fitted = fit_errors(errors)
+    table = shares_table(errors, fitted)
+    click.echo(f"fitted on {len(errors.runner)} steps of {len(measured.trials)} runs behind {len(DEVICES)} devices")
+    click.echo("Per cent of the errors within one standard error, runners left out of the event models:")
+    click.echo(table)
+    if page is not None:
+        put_on_page(page, table)
+        click.echo(page)
+    if target is not None:
+        with WholeFile(target) as file:
+            file.write(source_of(fitted, sides_error_s(errors), SHIPPED.version).encode())
+        click.echo(target)
+    return 0
 
 
 # ---------------------------------------------------------------- one's own truth

@@ -8,9 +8,11 @@ one standard error as of all others.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,9 @@ from pelvis.data import Array, Samples, Side, Step, StepInputs, Stride, StrideIn
 from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS
 from pelvis.models import EventModels
 from pelvis.speed import ESTIMATE_ERROR_RATIO, MODEL_ERROR_RATIO
-from pelvis.uncertainty import FEWEST_STEPS, OWN_TERMS, TERMS, ErrorModel, StandardErrors
+from pelvis.uncertainty import FEWEST_STEPS, FILLED_STRIDE, OWN_TERMS, TERMS, ErrorModel, StandardErrors
+from sensor_host.errors import ConfigError
+from sensor_host.tables import WholeFile
 from sensor_host.validation.device import Device, portions, wear
 from sensor_host.validation.fit import CONTACT_FEATURES, TOE_OFF_FEATURES
 from sensor_host.validation.score import after_settling, contacts_of, match, said_of
@@ -67,8 +71,8 @@ DEVICES: Mapping[str, Device] = {
 class Errors:
     """What was said of steps, how wrong it was and what was known about it; one row per step that was found.
 
-    ``errors`` (n, metrics) in NAMES' order, ``own`` (n, metrics, 2) squares of OWN_TERMS, ``step_terms`` and
-    ``stride_terms`` (n, terms) squares of TERMS; NaN where unknown.
+    ``errors`` (n, metrics) in NAMES' order, ``own`` (n, metrics, 2) squares of value and odd of OWN_TERMS,
+    ``step_terms`` and ``stride_terms`` (n, terms) squares of TERMS; NaN where unknown.
     """
 
     errors: Array
@@ -85,7 +89,8 @@ class Errors:
     def terms(self, name: str) -> Array:
         """Return the squares of TERMS and OWN_TERMS (n, terms) a metric's error rests on."""
         shared = self.step_terms if name in AT_STEP else self.stride_terms
-        return np.column_stack((shared, self.own[:, NAMES.index(name)]))
+        own = self.own[:, NAMES.index(name)]
+        return np.column_stack((shared, own, own[:, 0] * np.sqrt(shared[:, FILLED_STRIDE])))
 
 
 def take_down_errors(
@@ -136,7 +141,7 @@ def _own_terms(
 ) -> dict[int, Array]:
     """Return the squares of OWN_TERMS (metrics, 2) by step, found by the very code that uses them."""
     nothing = (0.0,) * len(TERMS)
-    models = [ErrorModel({name: 1.0}, 0.0, 1.0, 1.0) for name in OWN_TERMS]
+    models = [ErrorModel({name: 1.0}, 0.0, 1.0, 1.0) for name in ("value", "odd")]
     probes = [
         (StandardErrors(dict.fromkeys(AT_STEP, one)), StandardErrors(dict.fromkeys(AT_STRIDE, one))) for one in models
     ]
@@ -180,16 +185,16 @@ EXPLAINED_BY: Mapping[str, tuple[str, ...]] = {
     "contact_time_s": ("one", "slow", "fast", *_CONTACT),
     "cadence_spm": ("one", "filled_before", *_CONTACT),
     "pelvic_drop_deg": ("one", "slow", "no_standing", *_CONTACT),
-    "peak_drop_deg": ("one", "strange", "fast", *_CONTACT),
+    "peak_drop_deg": ("one", "strange", "fast", "filled_fast", *_CONTACT),
     "velocity_loss_mps": ("one", "strange", "no_standing", *_CONTACT),
     "velocity_gain_mps": ("one", "value", "no_standing", *_CONTACT),
     "flight_time_s": ("one", "slow", "fast", "filled_stride", *_CONTACT),
     "step_time_s": ("one", "slow", "fast", "filled_stride", *_CONTACT),
-    "vertical_oscillation_m": ("one", "value", *_STRIDE),
-    "sway_m": ("one", "value", *_STRIDE),
-    "pelvis_sway_m": ("one", "value", *_STRIDE),
+    "vertical_oscillation_m": ("one", "value", "filled_value", *_STRIDE),
+    "sway_m": ("one", "value", "filled_value", *_STRIDE),
+    "pelvis_sway_m": ("one", "value", "filled_value", *_STRIDE),
     "obliquity_range_deg": ("one", "strange", *_STRIDE),
-    "tilt_deg": ("one", "strange", "fast", *_STRIDE),
+    "tilt_deg": ("one", "strange", "fast", "filled_fast", *_STRIDE),
     "tilt_range_deg": ("one", "strange", *_STRIDE),
     "rotation_range_deg": ("one", "value", "strange", *_STRIDE),
 }
@@ -324,17 +329,83 @@ def stated(errors: Errors, name: str, model: ErrorModel) -> Array:
     return np.asarray(np.sqrt(errors.terms(name) @ model.squares(ALL_TERMS)))
 
 
-def left_out(errors: Errors) -> dict[str, Array]:
-    """Return the standard errors (n,) by metric, each runner's by models fitted on the errors of all others."""
-    said = {name: np.full(len(errors.runner), np.nan) for name in NAMES}
-    for runner in np.unique(errors.runner):
-        mine = errors.runner == runner
-        others = Errors(*(getattr(errors, field)[~mine] for field in Errors.__slots__))
-        for name, model in fit_errors(others).items():
-            if name in DERIVED:
-                continue
-            said[name][mine] = stated(errors, name, model)[mine]
-    return said
+# what is asked: of all steps, and of each third of the stated errors at each speed
+OVERALL, GROUP = (0.60, 0.76), (0.55, 0.80)
+# fewer steps than these tell nothing about a share
+_FEW = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The share of errors within one standard error: of all steps, and of each third of the stated errors.
+
+    ``thirds`` by speed in m/s: those of the smallest, middling and largest stated errors.
+    """
+
+    whole: float
+    thirds: Mapping[float, tuple[float, float, float]]
+
+    @property
+    def unmet(self) -> int:
+        """How many of them are not what is asked."""
+        groups = [share for thirds in self.thirds.values() for share in thirds]
+        outside = sum(not GROUP[0] <= share <= GROUP[1] for share in groups)
+        return outside + (not OVERALL[0] <= self.whole <= OVERALL[1])
+
+
+def shares(errors: Errors, said: Array, name: str, devices: Sequence[str]) -> Shares | None:
+    """Return how many errors lie within the standard errors ``said`` (n,); None where too few are known."""
+    error = np.abs(errors.errors[:, NAMES.index(name)])
+    known = np.isfinite(error) & np.isfinite(said) & errors.scored & np.isin(errors.device, devices)
+    if known.sum() < _FEW:
+        return None
+    thirds: dict[float, tuple[float, float, float]] = {}
+    for speed_mps in np.unique(errors.speed_mps).tolist():
+        mine, stated_there = (x[known & (errors.speed_mps == speed_mps)] for x in (error, said))
+        low, high = np.quantile(stated_there, (1.0 / 3.0, 2.0 / 3.0)).tolist()
+        third = (stated_there > low).astype(int) + (stated_there > high)
+        small, middling, large = (float(np.mean((mine <= stated_there)[third == k])) for k in range(3))
+        thirds[speed_mps] = (small, middling, large)
+    return Shares(float(np.mean((error <= said)[known])), thirds)
+
+
+def shares_table(errors: Errors, models: Mapping[str, ErrorModel]) -> str:
+    """Return the shares of all metrics as a table in markdown."""
+    head = "| | usual error | all steps | thirds of the stated error at 2.5, 3.5 and 4.5 m/s | 5 % lost: all | thirds |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for name, model in models.items():
+        if name in DERIVED:
+            continue
+        said = stated(errors, name, model)
+        cells: list[str] = []
+        for devices in (PLAIN, LOSSY):
+            found = shares(errors, said, name, devices)
+            if found is not None:
+                thirds = ", ".join(" ".join(f"{100.0 * x:.0f}" for x in row) for row in found.thirds.values())
+                cells += [f"{100.0 * found.whole:.0f} %", thirds]
+        lines.append(f"| `{name}` | {model.usual:.2g} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+_PLACE = re.compile(r"(<!-- shares -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def put_on_page(page: Path, table: str) -> None:
+    """Put the table of shares in its place on a page.
+
+    Raises
+    ------
+    ConfigError
+        When the page has no such place, or cannot be read.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{page}: {error.strerror}") from error
+    if not _PLACE.search(text):
+        raise ConfigError(f"{page} has no line <!-- shares --> before a line <!-- end -->; name docs/uncertainty.md")
+    with WholeFile(page) as file:
+        file.write(_PLACE.sub(lambda found: f"{found[1]}{table}\n{found[2]}", text).encode())
 
 
 # ---------------------------------------------------------------- as a file of the core

@@ -69,13 +69,13 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "peak_drop_deg": ErrorModel(
         {
-            "one": 0.137, "fast": 0.271, "strange": 0.143, "turned": 0.335, "ambiguous": 0.893, "turning":
-            5.21, "filled": 1.23, "filled_lately": 7.76, "clipped": 4.16, "settling": 0.317, "uneven": 8.87,
-            "odd": 0.276,
+            "one": 0.165, "fast": 0.221, "strange": 0.128, "turned": 0.302, "ambiguous": 0.804, "turning":
+            4.69, "filled": 1.02, "filled_lately": 4.29, "filled_fast": 2.06, "clipped": 3.98, "settling":
+            0.313, "uneven": 9.74, "odd": 0.245,
         },
         common=0.22,
         dependence=0.48,
-        usual=0.372,
+        usual=0.335,
     ),
     "velocity_loss_mps": ErrorModel(
         {
@@ -132,13 +132,13 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "vertical_oscillation_m": ErrorModel(
         {
-            "one": 0.00218, "no_gyroscope": 0.00356, "turned": 0.00297, "ambiguous": 0.00792, "no_standing":
-            0.000135, "turning": 0.0109, "filled_lately": 0.0145, "filled_stride": 0.0183, "clipped": 0.0579,
-            "settling": 0.00185, "uneven": 0.0241, "value": 0.0203, "odd": 0.329,
+            "one": 0.0022, "no_gyroscope": 0.00354, "turned": 0.00286, "ambiguous": 0.00764, "no_standing":
+            0.000209, "turning": 0.0105, "filled_lately": 0.0114, "filled_stride": 0.00798, "clipped": 0.0567,
+            "settling": 0.00176, "uneven": 0.0201, "value": 0.0187, "odd": 0.317, "filled_value": 0.0783,
         },
         common=0.39,
         dependence=0.2,
-        usual=0.0033,
+        usual=0.00318,
     ),
     "vertical_ratio_percent": ErrorModel(
         {},
@@ -148,23 +148,23 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "sway_m": ErrorModel(
         {
-            "one": 0.00118, "turned": 0.00409, "ambiguous": 0.0109, "no_standing": 0.000744, "turning": 0.015,
-            "filled_lately": 0.00837, "filled_stride": 0.0123, "clipped": 0.00554, "settling": 0.00165,
-            "value": 0.117, "odd": 0.392,
+            "one": 0.00131, "turned": 0.00397, "ambiguous": 0.0106, "no_standing": 0.0009, "turning": 0.0146,
+            "filled_lately": 0.0058, "filled_stride": 0.00401, "clipped": 0.00576, "settling": 0.00161,
+            "value": 0.113, "odd": 0.372, "filled_value": 0.252,
         },
         common=0.66,
         dependence=0.7,
-        usual=0.00454,
+        usual=0.00441,
     ),
     "pelvis_sway_m": ErrorModel(
         {
-            "one": 0.00143, "turned": 0.00254, "ambiguous": 0.00677, "no_standing": 0.000197, "turning":
-            0.00931, "filled_lately": 0.00702, "filled_stride": 0.0115, "clipped": 0.00507, "settling":
-            0.00155, "uneven": 0.00815, "value": 0.111, "odd": 0.635,
+            "one": 0.00152, "turned": 0.00245, "ambiguous": 0.00654, "no_standing": 0.000359, "turning":
+            0.00899, "filled_lately": 0.00263, "filled_stride": 0.000497, "clipped": 0.00524, "settling":
+            0.00149, "uneven": 0.00534, "value": 0.102, "odd": 0.607, "filled_value": 0.417,
         },
         common=0.22,
         dependence=0.69,
-        usual=0.00282,
+        usual=0.00273,
     ),
     "obliquity_range_deg": ErrorModel(
         {
@@ -178,13 +178,13 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "tilt_deg": ErrorModel(
         {
-            "one": 0.165, "fast": 0.221, "strange": 0.164, "turned": 0.569, "ambiguous": 0.876, "turning":
-            5.11, "filled_lately": 9.61, "filled_stride": 0.0497, "clipped": 6.93, "settling": 0.384,
-            "uneven": 6.95, "odd": 0.329,
+            "one": 0.191, "fast": 0.174, "strange": 0.151, "turned": 0.565, "ambiguous": 0.808, "turning":
+            4.72, "filled_lately": 4.93, "filled_fast": 2.52, "clipped": 6.73, "settling": 0.381, "uneven":
+            6.16, "odd": 0.292,
         },
         common=0.94,
         dependence=6.9,
-        usual=0.365,
+        usual=0.337,
     ),
     "tilt_range_deg": ErrorModel(
         {

@@ -76,7 +76,7 @@ from pelvis.mounting import (
 from pelvis.personal import ANYBODY, CONTACT_SHARE, ContactCalibrator, Personal
 from pelvis.quality import SAID_LATE, judge
 from pelvis.speed import ESTIMATE, Speedometer, speed_error_ratio
-from pelvis.uncertainty import FILLED_LATELY, FILLED_STRIDE, StandardErrors, product_error, terms
+from pelvis.uncertainty import FILLED_FAST, FILLED_LATELY, FILLED_STRIDE, StandardErrors, product_error, terms
 from pelvis.windows import (
     CLIPPED,
     FILLED,
@@ -905,7 +905,7 @@ class StepTracker:
         filled = float(np.add.reduce(rows[:, FILLED])) / len(rows)
         squares = list(first.terms)
         squares[FILLED_STRIDE] = filled * filled
-        squares[FILLED_LATELY] = last.terms[FILLED_LATELY]
+        squares[FILLED_LATELY], squares[FILLED_FAST] = last.terms[FILLED_LATELY], last.terms[FILLED_FAST]
         return WholeStride(
             first.step_index,
             first.side,

@@ -28,14 +28,16 @@ INDEPENDENT_TERMS = (
     "filled",
     "filled_before",
     "filled_lately",
+    "filled_fast",
     "filled_stride",
     "clipped",
     "settling",
     "uneven",
 )
 TERMS = (*BASE_TERMS, *COMMON_TERMS, *INDEPENDENT_TERMS)
-# terms of a metric's own: its value, and how far that is off what this foot's steps have been lately
-OWN_TERMS = ("value", "odd")
+# terms of a metric's own: its value, how far that is off what this foot's steps have been lately, and the value again
+# where part of the stride is made up: a hole in a wide wave costs more
+OWN_TERMS = ("value", "odd", "filled_value")
 
 # 0.22 s: contact time of an everyday run, from which slow and fast are counted
 USUAL_CONTACT_S = 0.22
@@ -49,7 +51,7 @@ ODD_MEMORY = 0.2
 # 25 steps: what the errors of means were seen over; of fewer, nothing is known
 FEWEST_STEPS = 25
 
-FILLED_LATELY, FILLED_STRIDE = TERMS.index("filled_lately"), TERMS.index("filled_stride")
+FILLED_LATELY, FILLED_FAST, FILLED_STRIDE = map(TERMS.index, ("filled_lately", "filled_fast", "filled_stride"))
 _BASE = len(BASE_TERMS)
 _COMMON = slice(_BASE, _BASE + len(COMMON_TERMS))
 
@@ -95,6 +97,7 @@ def terms(evidence: Evidence, contact_time_s: float) -> tuple[float, ...]:
         e.filled_stance * e.filled_stance,
         e.filled_before * e.filled_before,
         e.filled_lately * e.filled_lately,
+        e.filled_lately / (pace * pace),
         0.0,
         e.clipped_ratio * e.clipped_ratio,
         settling * settling,
@@ -140,16 +143,16 @@ class StandardErrors:
         self._memory: tuple[list[float], list[float]] = ([], [])
         self._run = -1
         common, independent, known = np.zeros((3, len(models), len(TERMS)))
-        own: list[tuple[float, float, float]] = []
+        own: list[tuple[float, float, float, float]] = []
         for k, (name, model) in enumerate(models.items()):
             squares = model.squares(TERMS)
-            value, odd = model.squares(OWN_TERMS).tolist()
+            value, odd, filled_value = model.squares(OWN_TERMS).tolist()
             common[k, :_BASE] = model.common * squares[:_BASE]
             common[k, _COMMON] = squares[_COMMON]
             independent[k, :_BASE] = (1.0 - model.common) * squares[:_BASE]
             independent[k, _COMMON.stop :] = squares[_COMMON.stop :]
             known[k, :_BASE] = CALIBRATED.get(name, 0.0) * common[k, :_BASE]
-            own.append((model.common * value, (1.0 - model.common) * value, odd))
+            own.append((model.common * value, (1.0 - model.common) * value, odd, filled_value))
         self._weights: Array = np.concatenate((common, independent))
         self._known: Array = np.concatenate((known, np.zeros_like(independent)))
         self._own = tuple(own)
@@ -170,15 +173,16 @@ class StandardErrors:
         lately = self._memory[step_index & 1]
         weights = self._weights if calibrated == 1.0 else self._weights - (1.0 - calibrated) * self._known
         variances: list[float] = (weights @ np.array(squares)).tolist()
+        filled = math.sqrt(squares[FILLED_STRIDE])
         errors = [math.nan] * n
         commons = [math.nan] * n
         for k, value in enumerate(values):
             if value != value:
                 continue
-            shared, alone, odd = self._own[k]
+            shared, alone, odd, filled_value = self._own[k]
             square = value * value
             common = variances[k] + shared * square
-            independent = variances[n + k] + alone * square
+            independent = variances[n + k] + (alone + filled_value * filled) * square
             change = value - lately[k]
             if change == change:
                 independent += odd * change * change
