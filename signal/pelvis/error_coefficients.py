@@ -158,7 +158,7 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "pelvis_sway_m": ErrorModel(
         {
-            "one": 0.00152, "turned": 0.00245, "ambiguous": 0.00654, "no_standing": 0.000359, "turning":
+            "one": 0.00152, "turned": 0.00245, "ambiguous": 0.00654, "no_standing": 0.00036, "turning":
             0.00899, "filled_lately": 0.00263, "filled_stride": 0.000497, "clipped": 0.00524, "settling":
             0.00149, "uneven": 0.00534, "value": 0.102, "odd": 0.607, "filled_value": 0.417,
         },
@@ -168,9 +168,9 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "obliquity_range_deg": ErrorModel(
         {
-            "one": 0.306, "strange": 0.0562, "turned": 0.285, "ambiguous": 0.759, "no_standing": 0.179,
-            "turning": 1.04, "filled_lately": 2.2, "filled_stride": 2.19, "clipped": 1.34, "settling": 0.129,
-            "uneven": 4.31, "odd": 0.109,
+            "one": 0.306, "strange": 0.0562, "turned": 0.284, "ambiguous": 0.759, "no_standing": 0.179,
+            "turning": 1.04, "filled_lately": 2.2, "filled_stride": 2.18, "clipped": 1.34, "settling": 0.129,
+            "uneven": 4.32, "odd": 0.109,
         },
         common=0.82,
         dependence=1.6,
@@ -188,9 +188,9 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "tilt_range_deg": ErrorModel(
         {
-            "one": 0.0464, "strange": 0.35, "turned": 0.31, "ambiguous": 0.827, "no_standing": 0.0364,
+            "one": 0.0463, "strange": 0.35, "turned": 0.31, "ambiguous": 0.827, "no_standing": 0.0338,
             "turning": 1.14, "filled_lately": 1.95, "filled_stride": 2.44, "clipped": 0.102, "settling":
-            0.187, "uneven": 3.37, "odd": 0.0517,
+            0.188, "uneven": 3.39, "odd": 0.0517,
         },
         common=0.76,
         dependence=2.5,
