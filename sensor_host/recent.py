@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 
-from pelvis.averages import Average
+from pelvis.averages import Averages
 from pelvis.data import Step, Stride
-from pelvis.metrics import METRICS
 from sensor_host.summary import GOOD_QUALITY
 
 # 10 s: about 28 steps, so that one odd step moves a mean by less than steps differ anyway
@@ -45,17 +44,16 @@ class RecentSteps:
         while self._steps and self._steps[0].initial_contact_s < t_s - WINDOW_S:
             self._steps.popleft()
         self._strides = {i: s for i, s in self._strides.items() if s.initial_contact_s >= t_s - WINDOW_S}
-        averages = {name: Average(name) for name in METRICS}
+        averages = Averages()
         for step in self._steps:
             stride = self._strides.get(step.step_index)
             for item in (step, stride) if stride is not None else (step,):
-                for name, value in item.metrics.items():
-                    averages[name].take(value, item.errors[name], item.common_errors[name])
+                averages.take(item)
         n = len(self._steps)
         quality = sum(step.quality for step in self._steps) / n if n else nan
         return Means(
             n,
             quality,
-            {name: average.mean if average.n else nan for name, average in averages.items()},
-            {name: average.se for name, average in averages.items()},
+            {average.name: average.mean if average.n else nan for average in averages},
+            {average.name: average.se for average in averages},
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from pelvis.averages import BALANCE_STEPS, Average, Balance, balance_of
+from pelvis.averages import BALANCE_STEPS, Average, Averages, Balance, balance_of
 from pelvis.data import (
     Activity,
     ActivityState,
@@ -44,10 +44,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def _averages() -> dict[str, Average]:
-    return {name: Average(name) for name in METRICS}
-
-
 def _contact_time() -> Average:
     return Average(CONTACT_TIME)
 
@@ -76,7 +72,7 @@ class Tally:
     sides: dict[str, int] = field(default_factory=dict[str, int])
     speed_sources: dict[str, int] = field(default_factory=dict[str, int])
     calibrations: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
-    metrics: dict[str, Average] = field(default_factory=_averages)
+    metrics: Averages = field(default_factory=Averages)
     left_contact_time: Average = field(default_factory=_contact_time)
     right_contact_time: Average = field(default_factory=_contact_time)
     quality: Quality = field(default_factory=Quality)
@@ -110,7 +106,7 @@ class Tally:
             case Stride():
                 if item.step_index in self._good:
                     self._good.discard(item.step_index)
-                    self._take_values(item)
+                    self.metrics.take(item)
             case ProvisionalContact():
                 self.contacts += 1
             case ContactWithdrawn():
@@ -139,14 +135,10 @@ class Tally:
         if step.quality >= GOOD_QUALITY:
             self.good_steps += 1
             self._good.add(step.step_index)
-            self._take_values(step)
+            self.metrics.take(step)
             if step.side is not Side.UNKNOWN:
                 foot = self.left_contact_time if step.side is Side.LEFT else self.right_contact_time
                 foot.take(step.metrics[CONTACT_TIME], step.errors[CONTACT_TIME], step.common_errors[CONTACT_TIME])
-
-    def _take_values(self, item: Step | Stride) -> None:
-        for name, value in item.metrics.items():
-            self.metrics[name].take(value, item.errors[name], item.common_errors[name])
 
     @property
     def balance(self) -> Balance | None:
@@ -186,14 +178,14 @@ class Tally:
             "calibrations": list(self.calibrations),
             "quality_mean": self.quality.mean if self.quality.n else None,
             "metrics": {
-                name: {
+                average.name: {
                     "n": average.n,
                     "needs": average.needs,
                     "mean": average.mean,
                     "se": average.se,
                     "sd": average.sd,
                 }
-                for name, average in self.metrics.items()
+                for average in self.metrics
                 if average.n
             },
             "contact_time_balance": {
@@ -238,7 +230,7 @@ class Tally:
             lines.append(", ".join(f"{state} {clock(seconds)}" for state, seconds in sorted(self.activity_s.items())))
         if self.good_steps:
             lines.append(f"{'':22}{'mean':>9}   {'error':7} {'sd':>8}")
-            lines += [_average_line(average) for average in self.metrics.values() if average.n]
+            lines += [_average_line(average) for average in self.metrics if average.n]
             lines.append(self._balance_line())
             lines.append(f"  {'quality':20}{self.quality.mean:9.2f}")
             speeds = [f"{source} ({count} steps)" for source, count in sorted(self.speed_sources.items()) if source]

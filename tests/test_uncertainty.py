@@ -11,8 +11,9 @@ import pytest
 from core_run import keep, only, run, simulated
 from hypothesis import given
 from hypothesis import strategies as st
+from said_examples import step
 
-from pelvis.averages import BALANCE_STEPS, Average, balance_of
+from pelvis.averages import BALANCE_STEPS, HELD_STEPS, Average, Averages, balance_of
 from pelvis.coefficients import SHIPPED
 from pelvis.data import Evidence, Samples, Speed, Step, Stride
 from pelvis.error_coefficients import ERROR_MODELS, FITTED_FOR, SIDES_SE_S
@@ -213,6 +214,26 @@ def test_fewer_steps_than_were_ever_looked_at_are_taken_for_partly_independent()
     assert dependence_of(0, 0.2) == 1.0
     assert 0.2 < dependence_of(FEWEST_STEPS // 2, 0.2) < 1.0
     assert dependence_of(FEWEST_STEPS, 0.2) == dependence_of(1000, 0.2) == pytest.approx(0.2)
+
+
+def test_all_averages_are_those_of_the_values_however_they_were_counted_in() -> None:
+    rng = np.random.default_rng(4)
+    # some held back, some counted, some unknown
+    values = rng.normal(0.22, 0.01, 2 * HELD_STEPS + 7)
+    values[::5] = np.nan
+    averages, one_by_one = Averages(), Average("contact_time_s")
+    for k, value in enumerate(values.tolist()):
+        averages.take(replace(step(), metrics={"contact_time_s": value}, errors={"contact_time_s": 0.008 + 1e-5 * k},
+                              common_errors={"contact_time_s": 0.005}))  # fmt: skip
+        one_by_one.take(value, 0.008 + 1e-5 * k, 0.005)
+        if k == 3:
+            assert averages["contact_time_s"].n == 3
+    average = averages["contact_time_s"]
+    assert average.n == np.isfinite(values).sum()
+    assert average.mean == pytest.approx(np.nanmean(values), rel=1e-12)
+    assert average.sd == pytest.approx(np.nanstd(values, ddof=1), rel=1e-9)
+    assert average.se == pytest.approx(one_by_one.se, rel=1e-9)
+    assert averages["cadence_spm"].n == 0
 
 
 def test_a_mean_needs_steps_until_what_averages_out_is_below_the_last_digit_shown() -> None:

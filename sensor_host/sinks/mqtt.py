@@ -231,8 +231,8 @@ class MqttSink:
                 quality=tally.quality.mean if tally.quality.n else nan,
                 contact_time_balance_ratio=balance.ratio if balance is not None else nan,
                 contact_time_balance_se_ratio=balance.se_ratio if balance is not None else nan,
-                metrics={name: average.mean if average.n else nan for name, average in tally.metrics.items()},
-                errors={name: average.se for name, average in tally.metrics.items()},
+                metrics={average.name: average.mean if average.n else nan for average in tally.metrics},
+                errors={average.name: average.se for average in tally.metrics},
             )
         )
 
