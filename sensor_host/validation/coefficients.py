@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import cast
 
@@ -37,15 +38,22 @@ def source_of(models: EventModels) -> str:
     return _HEAD.format(names=", ".join(names), models=_written(models, ""))
 
 
-def differences(fitted: EventModels, shipped: EventModels) -> list[str]:
-    """Return where two models differ by more than a unit of the last printed digit, a line each."""
+def differences(fitted: object, shipped: object, digits: int | None = None) -> list[str]:
+    """Return where two models differ by more than a unit of the last printed digit, a line each.
+
+    ``digits`` are those that count of each number; None: all have DECIMALS.
+    """
     one, other = dict(_numbers(fitted, "")), dict(_numbers(shipped, ""))
     lines = [f"{path}: only in one of them" for path in sorted(one.keys() ^ other.keys())]
-    lines += [
-        f"{path}: {other[path]:.{DECIMALS}f} shipped, {value:.{DECIMALS}f} fitted"
-        for path, value in one.items()
-        if path in other and abs(value - other[path]) > 1.5 * 10.0**-DECIMALS
-    ]
+    for path, value in one.items():
+        if path not in other:
+            continue
+        unit = 10.0**-DECIMALS
+        if digits is not None:
+            size = max(abs(value), abs(other[path]))
+            unit = 10.0 ** (math.floor(math.log10(size)) + 1 - digits) if size else 1.0
+        if abs(value - other[path]) > 1.5 * unit:
+            lines.append(f"{path}: {other[path]:g} shipped, {value:g} fitted")
     return lines
 
 
@@ -70,11 +78,15 @@ def _items(value: object) -> tuple[object, ...]:
 def _numbers(value: object, path: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, int | float):
         yield path, float(value)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _numbers(getattr(value, field.name), f"{path}.{field.name}" if path else field.name)
-    for k, item in enumerate(_items(value)):
-        yield from _numbers(item, f"{path}[{k}]")
+        return
+    inside: dict[str, object] = {f"{path}[{k}]": item for k, item in enumerate(_items(value))}
+    if is_dataclass(value):
+        inside = {f"{path}.{f.name}" if path else f.name: getattr(value, f.name) for f in fields(value)}
+    elif isinstance(value, Mapping):
+        named = cast("Mapping[str, object]", value)
+        inside = {f"{path}.{name}" if path else name: item for name, item in named.items()}
+    for where, item in inside.items():
+        yield from _numbers(item, where)
 
 
 def _written(value: object, margin: str) -> str:

@@ -36,6 +36,9 @@ AT_STEP = (*EVENTS, *(metric.name for metric in STEP_METRICS))
 AT_STRIDE = tuple(metric.name for metric in STRIDE_METRICS)
 ALL_TERMS = (*TERMS, *OWN_TERMS)
 
+# printed digits that count
+DIGITS = 3
+
 # 68 %: what lies within one standard error of a normal distribution
 WITHIN = 0.68
 
@@ -317,7 +320,7 @@ def sides_error_s(errors: Errors) -> float:
     return _rounded(float(np.sqrt(np.mean(np.square(differences)))), 2)
 
 
-def _rounded(x: float, digits: int = 3) -> float:
+def _rounded(x: float, digits: int = DIGITS) -> float:
     return float(f"{x:.{digits}g}")
 
 

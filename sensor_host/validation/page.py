@@ -21,7 +21,7 @@ IMAGES = Path("img") / "accuracy"
 _UNCERTAINTY_PLOT = """\
 ![Standard errors stated and found](img/accuracy/uncertainty.svg)
 
-Each dot is a tenth of the steps; on the line, what is stated holds."""
+Steps without loss and with 5 % lost together, each dot a tenth of them; on the line, what is stated holds."""
 
 
 def write_page(path: Path, measured: Measured, tables: Mapping[str, Table]) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pelvis.data import Array
+from sensor_host.validation.bounds import LOSSY
 from sensor_host.validation.measured import Measured
 from sensor_host.validation.score import EVENTS, Score, shown_in
 from sensor_host.validation.sources import ALCANTARA, FUKUCHI
@@ -58,8 +59,9 @@ def plots(measured: Measured) -> dict[str, bytes]:
             made["runners.svg"] = _svg(lambda: _runners(score))
             made["speeds.svg"] = _svg(lambda: _groups(by_speed(score)))
             made["strikes.svg"] = _svg(lambda: _groups(by_strike(score)))
-            if names := stated_names(score):
-                made["uncertainty.svg"] = _svg(lambda: _reliability(score, names))
+            if names := [name for name in stated_names(score) if name in TITLES]:
+                both = Score((*score.runs, *measured.score(LOSSY).runs))
+                made["uncertainty.svg"] = _svg(lambda: _reliability(both, names))
         if ALCANTARA in measured.sets:
             slopes = measured.slopes
             made["slopes.svg"] = _svg(lambda: _slopes(slopes.by_slope))
@@ -174,15 +176,15 @@ def _slopes(by_slope: Mapping[float, Score]) -> Any:
 
 def _reliability(score: Score, names: list[str]) -> Any:
     """Draw the error found against the standard error stated: on the line, what is stated holds."""
-    columns = 4
+    columns = 3
     rows = -(-len(names) // columns)
-    figure, panels = _figure(0.4 + 1.8 * rows, columns, rows)
+    figure, panels = _figure(0.3 + 2.2 * rows, columns, rows)
     for axes, name in zip(panels.flat, names, strict=False):
         stated, found = reliability(*pooled(score, name))
         high = 1.1 * max(float(stated.max()), float(found.max()))
         axes.plot([0.0, high], [0.0, high], color=INK, linewidth=0.8)
         axes.plot(np.round(stated, 3), np.round(found, 3), "-o", ms=3.5, color=COLOURS[0])
-        axes.set(title=TITLES.get(name, name), xlim=(0.0, high), ylim=(0.0, high), aspect="equal")
+        axes.set(title=TITLES[name], xlim=(0.0, high), ylim=(0.0, high), aspect="equal")
         axes.set(xlabel=f"stated, {shown_in(name)[0]}", ylabel="RMSE found")
     for axes in panels.flat[len(names) :]:
         axes.set_axis_off()
