@@ -35,6 +35,7 @@ from pelvis.contacts import (
     find_events,
     model_positions,
     rise_foot,
+    step_moments,
 )
 from pelvis.data import Array
 
@@ -163,7 +164,7 @@ def learned(forward_rad: float, reference_rad: float, steps: int = 12, **kind: f
     axis = ForwardAxis(AXIS_MEMORY)
     for k in range(steps):
         signals = two_steps(forward_rad, seed=k, **kind)  # type: ignore[arg-type]
-        axis.learn(compare_steps(signals, cmath.exp(1j * reference_rad)))
+        axis.learn(compare_steps(*step_moments(signals[np.newaxis]), cmath.exp(1j * reference_rad)))
     return axis
 
 
@@ -191,7 +192,8 @@ def test_noise_of_a_fifth_costs_a_few_degrees() -> None:
 def test_the_axis_follows_a_sensor_that_turns_on_the_belt() -> None:
     axis = learned(0.3, 0.0)
     for k in range(60):
-        axis.learn(compare_steps(two_steps(0.3 + math.radians(30.0), seed=k), 1 + 0j))
+        signals = two_steps(0.3 + math.radians(30.0), seed=k)
+        axis.learn(compare_steps(*step_moments(signals[np.newaxis]), 1 + 0j))
     assert math.remainder(axis.angle_rad - 0.3 - math.radians(30.0), 2 * math.pi) == pytest.approx(0.0, abs=0.01)
 
 
@@ -200,7 +202,7 @@ def test_without_a_gyroscope_force_alone_finds_forward() -> None:
     for k in range(5):
         signals = two_steps(1.1, seed=k)
         signals[:, 3:] = 0.0
-        axis.learn(compare_steps(signals, 1 + 0j))
+        axis.learn(compare_steps(*step_moments(signals[np.newaxis]), 1 + 0j))
     assert axis.angle_rad == pytest.approx(1.1, abs=math.radians(0.5))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -95,11 +96,12 @@ class Averages:
         """Count in the metrics of a step, or of its stride."""
         names = _STEP_NAMES if isinstance(item, Step) else _STRIDE_NAMES
         held = self._held[names]
-        held.append(
-            tuple(
-                known.get(name, math.nan) for known in (item.metrics, item.errors, item.common_errors) for name in names
-            )
-        )
+        known = (item.metrics, item.errors, item.common_errors)
+        if tuple(item.metrics) == names:
+            # as they come from the core: in the order of METRICS
+            held.append(tuple(chain.from_iterable(values.values() for values in known)))
+        else:
+            held.append(tuple(values.get(name, math.nan) for values in known for name in names))
         if len(held) == HELD_STEPS:
             self._count(names, held)
 

@@ -135,17 +135,31 @@ class StepPair(NamedTuple):
     vertical_velocity: complex
 
 
-def compare_steps(signals: Array, heading: complex) -> StepPair:
-    """Return what the half-sum and half-difference of two steps hold.
+class Moments(NamedTuple):
+    """What two steps have in common and in which they differ, in earth axes; see `step_moments`."""
 
-    ``signals`` (2 * PHASES, 6) are earth-frame force in g and rate in rad/s, one step after the other;
-    ``heading`` is the unit direction of the reference axis.
+    like: list[list[float]]
+    unlike: list[list[float]]
+    real: list[float]
+    imaginary: list[float]
+
+
+def step_moments(signals: Array) -> list[Moments]:
+    """Return the second moments of half-sum and half-difference of pairs of steps, and the half-sum's first harmonic.
+
+    ``signals`` (n, 2 * PHASES, 6) are earth-frame force in g and rate in rad/s, one step after the other. Each pair
+    comes out the same in any company.
     """
     seen = _COMPARE @ signals
-    total, change = seen[:PHASES], seen[PHASES : 2 * PHASES]
-    like = (total.T @ total).tolist()
-    unlike = (change.T @ change).tolist()
-    real, imaginary = seen[2 * PHASES :].tolist()
+    total, change = seen[:, :PHASES], seen[:, PHASES : 2 * PHASES]
+    like = (total.transpose(0, 2, 1) @ total).tolist()
+    unlike = (change.transpose(0, 2, 1) @ change).tolist()
+    return [Moments(*one) for one in zip(like, unlike, *seen[:, 2 * PHASES :].transpose(1, 0, 2).tolist(), strict=True)]
+
+
+def compare_steps(moments: Moments, heading: complex) -> StepPair:
+    """Return what the half-sum and half-difference of two steps hold; ``heading`` is the reference axis' direction."""
+    like, unlike, real, imaginary = moments
     east, north, up = (complex(real[i], imaginary[i]) for i in range(3))
     # second moments of complex signals, turned from earth axes to the reference axis
     turn = heading.conjugate() ** 2 / PHASES

@@ -150,6 +150,8 @@ class Pipeline:
         for centre, rise in self._touches.find(first - TOUCH_TAPS // 2, touch_z):
             row = centre + TOUCH_TAPS // 2
             happenings.append((row, 2, partial(self._steps.touch, row, rise)))
+        if len(self._due) > 1:
+            self._steps.look_ahead([anchor for row, anchor in self._due if row < first + n])
         happenings.sort(key=lambda happening: happening[:2])
         for row, _, happen in happenings:
             yield from self._catch_up(row)

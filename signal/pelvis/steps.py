@@ -5,7 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -35,12 +35,14 @@ from pelvis.contacts import (
     Anchor,
     Events,
     ForwardAxis,
+    Moments,
     SideVote,
     compare_steps,
     event_features,
     find_events,
     model_positions,
     rise_foot,
+    step_moments,
 )
 from pelvis.data import (
     STANDARD_GRAVITY_MPS2,
@@ -154,7 +156,7 @@ def _positions(first: float, middle: float, up: float, down: float) -> Array:
 
 # positions are linear in the anchors: one product gives all of them
 _LOOK_FROM = _positions(0.0, 0.0, 0.0, 0.0)
-_LOOK = np.column_stack([_positions(*one) - _LOOK_FROM for one in np.eye(4).tolist()])
+_LOOK = np.array([_positions(*one) - _LOOK_FROM for one in np.eye(4).tolist()])
 
 
 def _turn(signals: Array, forward: complex) -> Array:
@@ -166,6 +168,13 @@ def _turn(signals: Array, forward: complex) -> Array:
     turn[3, 2] = -forward.imag
     turned: Array = signals @ turn
     return turned
+
+
+class _Look(NamedTuple):
+    """What is seen of a loading and the two before it: ``signals`` (96, 6), and how the last two steps compare."""
+
+    signals: Array
+    moments: Moments
 
 
 @dataclass(slots=True)
@@ -338,6 +347,7 @@ class StepTracker:
         self._side = SideVote()
         self._anchors: deque[Anchor] = deque(maxlen=3)
         self._step_before: Array | None = None
+        self._looked: dict[tuple[Anchor, Anchor, Anchor], _Look] = {}
         self._upright: Array | None = None
         self._waiting: deque[_Loading] = deque()
         self._strides: deque[int] = deque(maxlen=3)
@@ -430,7 +440,8 @@ class StepTracker:
             self._anchors.append(anchor)
             return
         was_open = self.gate.open
-        signals = self._look(anchor)
+        look = self._look(anchor)
+        signals = look.signals
         running = self.gate.pass_cycle(self._cycle(anchor, period, signals), self._time_s(anchor.up))
         if was_open and not self.gate.open:
             yield from self._stop(self._past.known_s(row))
@@ -444,7 +455,7 @@ class StepTracker:
             return
         if self._run_steps == 0:
             self._begin()
-        loading.mean = self._learn(anchor, signals)
+        loading.mean = self._learn(anchor, look.moments)
         loading.heading = self.mean_heading
         loading.run_steps = self._run_steps
         self._upright = loading.mean[6:9]
@@ -520,19 +531,38 @@ class StepTracker:
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis = ForwardAxis(0.0)
 
-    def _look(self, anchor: Anchor) -> Array:
-        """Return the smoothed signals (96, 6) at all phases and instants a step needs: axis, events, side."""
-        first = self._anchors[0].up
-        positions = _LOOK @ (first, self._anchors[-2].up, anchor.up, anchor.down)
-        positions += _LOOK_FROM
-        # a short loading may end before the roll window does: hold the last value known
-        stop = int(anchor.down) + DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2
-        np.minimum(positions, stop - 0.001, out=positions)
-        start = int(min(first, positions[2 * PHASES]))
-        positions -= start
-        return at_fraction(self._past.smooth.view(start, stop + 1), positions)
+    def look_ahead(self, coming: Sequence[Anchor]) -> None:
+        """Look at several loadings at once that are about to be decided: one by one costs more."""
+        anchors = [*self._anchors, *coming]
+        first = max(0, len(self._anchors) - 2)
+        triples = list(zip(anchors[first:], anchors[first + 1 :], anchors[first + 2 :], strict=False))
+        if len(triples) > 1:
+            self._looked = dict(zip(triples, self._look_at(triples), strict=True))
 
-    def _learn(self, anchor: Anchor, signals: Array) -> Array:
+    def _look(self, anchor: Anchor) -> _Look:
+        """Return what is seen of the last loadings; the first two, where there are no more, are looked at twice."""
+        three = (self._anchors[0], self._anchors[-2], anchor)
+        return self._looked.pop(three, None) or self._look_at([three])[0]
+
+    def _look_at(self, triples: Sequence[tuple[Anchor, Anchor, Anchor]]) -> list[_Look]:
+        """Return the smoothed signals (96, 6) at all phases and instants a step needs: axis, events, side."""
+        many = len(triples)
+        first, middle, up = (np.array([[three[k].up] for three in triples]) for k in range(3))
+        down = np.array([[three[2].down] for three in triples])
+        # term by term: a matrix product would come out differently in other company
+        positions = _LOOK[0] * first + _LOOK[1] * middle + _LOOK[2] * up + _LOOK[3] * down + _LOOK_FROM
+        # a short loading may end before the roll window does: hold the last value known
+        stop = np.floor(down) + (DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2)
+        np.minimum(positions, stop - 0.001, out=positions)
+        start = np.floor(np.minimum(first, positions[:, 2 * PHASES : 2 * PHASES + 1]))
+        positions -= start
+        begin = int(start.min())
+        rows = self._past.smooth.view(begin, int(stop.max()) + 1)
+        signals = at_fraction(rows, positions.ravel(), np.repeat(start.astype(np.intp) - begin, len(_LOOK_FROM)))
+        signals = signals.reshape(many, len(_LOOK_FROM), 6)
+        return list(map(_Look, signals, step_moments(signals[:, : 2 * PHASES])))
+
+    def _learn(self, anchor: Anchor, moments: Moments) -> Array:
         """Update level, axis and heading from the last two steps; return the mean row over them."""
         self._run_steps += 1
         if not self.stride_samples:
@@ -552,7 +582,7 @@ class StepTracker:
         self._bank()
         heading = complex(m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z)
         self.mean_heading = heading / abs(heading) if heading else 1 + 0j
-        pair = compare_steps(signals[: 2 * PHASES], self.mean_heading)
+        pair = compare_steps(moments, self.mean_heading)
         self._axis.learn(pair)
         if self._slow_axis.steps < HEADING_STEPS:
             self._slow_axis.learn(pair)
