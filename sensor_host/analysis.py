@@ -5,9 +5,10 @@ The same chain of decoder, clock and pipeline as in a live run, called in a plai
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -196,11 +197,24 @@ def analyze(
     step_table = StepTable()
     with ExitStack() as stack:
         sample_table = stack.enter_context(SampleTable(samples)) if samples is not None else None
+        stack.enter_context(_uncollected())
         for said in measure(source, settings, tally, belts):
             _file(said, tally, step_table, sample_table)
         if steps is not None:
             step_table.write(steps)
     return tally
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no circles of garbage: the core leaves none, and the search costs a twentieth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _file(said: CoreOutput, tally: Tally, steps: StepTable, samples: SampleTable | None) -> None:
