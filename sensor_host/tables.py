@@ -379,7 +379,9 @@ class StepTable:
     """STEPS.csv: one row per step, filled again when its stride is complete."""
 
     def __init__(self) -> None:
+        # what waits for its stride, and what is whole: a line takes a tenth of the memory of its cells
         self._rows: dict[int, dict[str, _Cell]] = {}
+        self._lines: dict[int, str] = {}
 
     def take(self, item: Step | Stride) -> None:
         """Remember what was said about a step."""
@@ -389,7 +391,7 @@ class StepTable:
             row["step_index"] = item.step_index
             row["stride_index"] = item.stride_index
         row.update(item.metrics)
-        row.update({_ERROR_NAMES[name]: error for name, error in item.errors.items()})
+        row.update(zip(map(_ERROR_NAMES.__getitem__, item.errors), item.errors.values(), strict=True))
         if isinstance(item, Step):
             row["initial_contact_se_s"] = item.initial_contact_se_s
             row["toe_off_se_s"] = item.toe_off_se_s
@@ -405,6 +407,7 @@ class StepTable:
             row["flags"] = " ".join(item.flags)
         else:
             row["completed_at_s"] = item.completed_at_s
+            self._lines[item.step_index] = _line(self._rows.pop(item.step_index))
 
     def write(self, path: Path) -> None:
         """Write the table.
@@ -414,17 +417,19 @@ class StepTable:
         OutputError
             When the file cannot be written.
         """
-        lines = [",".join(STEP_COLUMNS)]
-        for _, row in sorted(self._rows.items()):
-            line = _STEP_LINE % tuple(row.values())
-            lines.append(line.replace(",nan", ",") if ",nan" in line else line)
+        lines = self._lines | {index: _line(row) for index, row in self._rows.items()}
         with WholeFile(path) as file:
-            file.write(("\n".join(lines) + "\n").encode())
+            file.write("\n".join((",".join(STEP_COLUMNS), *(line for _, line in sorted(lines.items())), "")).encode())
+
+
+def _line(row: dict[str, _Cell]) -> str:
+    # all cells at once, one by one would take four times as long; what is not known is no text that `_text` lets pass
+    return (_STEP_LINE % tuple(row.values())).replace(",nan", ",")
 
 
 def _text(text: str) -> str:
     """Return a name that others chose as a cell."""
-    if not set(text) & {",", '"', "\n", "\r"}:
+    if not set(text) & {",", '"', "\n", "\r"} and not text.startswith("nan"):
         return text
     quoted = text.replace('"', '""')
     return f'"{quoted}"'
@@ -436,7 +441,7 @@ def _form(name: str) -> str:
     return "%.3g" if "_se_" in name else "%.6f" if name.endswith("_s") else "%.7g"
 
 
-# a row about which nothing is known yet, and how a whole one is written: cell by cell would take four times as long
+# a row about which nothing is known yet, and how a row is written
 _TEXTS = ("side", "speed_source", "contact_time_reference", "flags")
 _UNKNOWN_STEP: dict[str, _Cell] = {name: "" if name in _TEXTS else math.nan for name in STEP_COLUMNS}
 _STEP_LINE = ",".join(

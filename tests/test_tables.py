@@ -7,6 +7,7 @@ import io
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,16 @@ def test_a_step_and_its_stride_share_a_row_and_what_is_unknown_is_empty(tmp_path
     assert first["pelvic_drop_deg"] == ""
     assert second["sway_m"] == second["completed_at_s"] == ""
     assert second["reported_at_s"] == "1.600000"
+
+
+@pytest.mark.parametrize("name", ["nanna's mat", "nan", 'a "good", plate', "plate"])
+def test_a_name_that_others_chose_is_read_back_as_it_was(name: str, tmp_path: Path) -> None:
+    table = StepTable()
+    table.take(replace(step(0), contact_time_reference=name))
+    table.take(stride(0))
+    (row,) = rows_of(table, tmp_path / "steps.csv")
+    assert row["contact_time_reference"] == name
+    assert row["sway_m"] == ""
 
 
 numbers = st.one_of(

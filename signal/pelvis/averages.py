@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import repeat
 
 import numpy as np
 
@@ -96,12 +96,14 @@ class Averages:
         """Count in the metrics of a step, or of its stride."""
         names = _STEP_NAMES if isinstance(item, Step) else _STRIDE_NAMES
         held = self._held[names]
-        known = (item.metrics, item.errors, item.common_errors)
-        if tuple(item.metrics) == names:
-            # as they come from the core: in the order of METRICS
-            held.append(tuple(chain.from_iterable(values.values() for values in known)))
-        else:
-            held.append(tuple(values.get(name, math.nan) for values in known for name in names))
+        unknown = repeat(math.nan)
+        held.append(
+            (
+                *map(item.metrics.get, names, unknown),
+                *map(item.errors.get, names, unknown),
+                *map(item.common_errors.get, names, unknown),
+            )
+        )
         if len(held) == HELD_STEPS:
             self._count(names, held)
 
