@@ -178,23 +178,23 @@ ERROR_MODELS: dict[str, ErrorModel] = {
     ),
     "tilt_deg": ErrorModel(
         {
-            "one": 0.191, "fast": 0.174, "strange": 0.151, "turned": 0.565, "ambiguous": 0.808, "turning":
-            4.72, "filled_lately": 4.93, "filled_fast": 2.52, "clipped": 6.73, "settling": 0.381, "uneven":
-            6.16, "odd": 0.292,
+            "one": 0.23, "fast": 0.183, "strange": 0.152, "turned": 0.614, "ambiguous": 0.781, "turning":
+            4.56, "filled_lately": 5.62, "filled_fast": 2.78, "clipped": 6.8, "settling": 0.35, "uneven":
+            6.45,
         },
         common=0.94,
         dependence=6.9,
-        usual=0.337,
+        usual=0.326,
     ),
     "tilt_range_deg": ErrorModel(
         {
-            "one": 0.0463, "strange": 0.35, "turned": 0.31, "ambiguous": 0.827, "no_standing": 0.0338,
-            "turning": 1.14, "filled_lately": 1.95, "filled_stride": 2.44, "clipped": 0.102, "settling":
-            0.188, "uneven": 3.39, "odd": 0.0517,
+            "one": 0.175, "fast": 0.309, "turned": 0.316, "ambiguous": 0.844, "turning": 1.16,
+            "filled_lately": 1.93, "filled_stride": 2.57, "clipped": 0.512, "settling": 0.209, "uneven": 8.18,
+            "odd": 0.0495,
         },
         common=0.76,
         dependence=2.5,
-        usual=0.344,
+        usual=0.352,
     ),
     "rotation_range_deg": ErrorModel(
         {
