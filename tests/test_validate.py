@@ -6,6 +6,8 @@ import csv
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -443,6 +445,16 @@ def test_a_missing_library_is_named_with_what_to_install(
     monkeypatch.setattr("sensor_host.validation.extra.find_spec", lambda name: None if name == "scipy" else find(name))
     assert call(["validate", str(published), "--only", "steps"]) == 2
     assert "python -m pip install 'hipdrive[validate]'" in capsys.readouterr().err
+
+
+def test_a_truth_of_ones_own_asks_for_no_library_besides_the_hosts() -> None:
+    code = (
+        "import sys; sys.modules['scipy'] = sys.modules['matplotlib'] = None; from sensor_host.cli import call; "
+        f"sys.exit(call(['validate', {str(RECORDINGS)!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "contact time, ms" in done.stdout
 
 
 # ---------------------------------------------------------------- the tables and the page

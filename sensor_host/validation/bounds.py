@@ -167,7 +167,7 @@ def _robust(measured: Measured) -> Iterator[Bound]:
 def _stated(measured: Measured) -> Iterator[Bound]:
     usual = measured.score()
     if stated_names(usual):
-        count, bad, _ = unmet(usual, measured.score(LOSSY))
+        count, bad = unmet(usual, measured.score(LOSSY))
         yield at_least("stated standard errors: shares as asked", 100.0, 100.0 * (1.0 - bad / count), math.nan, "%")
 
 

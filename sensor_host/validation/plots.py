@@ -185,7 +185,10 @@ def _reliability(score: Score, names: list[str]) -> Any:
         axes.plot([0.0, high], [0.0, high], color=INK, linewidth=0.8)
         axes.plot(np.round(stated, 3), np.round(found, 3), "-o", ms=3.5, color=COLOURS[0])
         axes.set(title=TITLES[name], xlim=(0.0, high), ylim=(0.0, high), aspect="equal")
-        axes.set(xlabel=f"stated, {shown_in(name)[0]}", ylabel="RMSE found")
+        axes.set(xlabel=f"stated, {shown_in(name)[0]}")
+        axes.locator_params(nbins=3)
+    for row in panels:
+        row[0].set_ylabel("RMSE found")
     for axes in panels.flat[len(names) :]:
         axes.set_axis_off()
     return figure

@@ -89,21 +89,17 @@ def _marked(share: float, asked: tuple[float, float]) -> str:
     return percent(share, 0) + ("" if share != share or asked[0] <= share <= asked[1] else " !")
 
 
-def unmet(score: Score, lossy: Score) -> tuple[int, int, str]:
-    """Return how many shares there are, how many are not what is asked, and the worst of them."""
-    count, bad, worst, distance = 0, 0, "", 0.0
+def unmet(score: Score, lossy: Score) -> tuple[int, int]:
+    """Return how many shares there are, and how many are not what is asked."""
+    count, bad = 0, 0
     for name in stated_names(score):
         for group, share in shares(score, lossy, name).items():
             if share != share:
                 continue
             low, high = OVERALL if group == "all steps" else GROUP
             count += 1
-            beyond = max(low - share, share - high)
-            if beyond > 0.0:
-                bad += 1
-                if beyond > distance:
-                    distance, worst = beyond, f"{name}, {group}: {percent(share, 0)}"
-    return count, bad, worst
+            bad += not low <= share <= high
+    return count, bad
 
 
 def reliability(error: Array, stated: Array, bins: int = 10) -> tuple[Array, Array]:
