@@ -134,6 +134,15 @@ def test_portions_change_nothing_where_the_gyroscope_wakes_up_late() -> None:
     assert any(step.side is not Side.UNKNOWN for step in only(Step, whole))
 
 
+def test_portions_change_nothing_around_a_pause_longer_than_what_is_held() -> None:
+    running, standing = ActivityState.RUNNING, ActivityState.STANDING
+    phases = (Phase(standing, 3.0), Phase(running, 6.0), Phase(standing, 90.0), Phase(running, 12.0))
+    samples, _ = simulated(Scenario(phases=phases, sensor=SensorModel(rate_hz=200.0)))
+    whole = run(samples, motion=True)
+    assert len(only(Step, whole)) > 40
+    assert_same(whole, run(*cut(samples, range(500, len(samples.t_s), 500)), motion=True))
+
+
 def test_the_core_neither_keeps_nor_changes_the_arrays_it_is_given() -> None:
     pipeline = Pipeline(Settings(motion=True))
     said: list[CoreOutput] = []

@@ -535,7 +535,12 @@ class StepTracker:
         """Look at several loadings at once that are about to be decided: one by one costs more."""
         anchors = [*self._anchors, *coming]
         first = max(0, len(self._anchors) - 2)
-        triples = list(zip(anchors[first:], anchors[first + 1 :], anchors[first + 2 :], strict=False))
+        # over a pause nothing is decided, and what lies before it may no longer be held
+        triples = [
+            three
+            for three in zip(anchors[first:], anchors[first + 1 :], anchors[first + 2 :], strict=False)
+            if max(three[1].up - three[0].up, three[2].up - three[1].up) * GRID_PERIOD_S <= LONGEST_PAUSE_S
+        ]
         if len(triples) > 1:
             self._looked = dict(zip(triples, self._look_at(triples), strict=True))
 
