@@ -4,7 +4,8 @@ What is read: a header that carries units, ``t_s`` and, for x, y and z, ``acc_x_
 ``acc_x_mps2`` and ``gyr_x_dps`` or ``gyr_x_radps``; columns in any order, others ignored. A
 column ``speed_mps`` is taken as running speed; its cells may be empty.
 A row in which one of these is empty or not a number is a lost sample: it is left out,
-counted and said. A file in which most rows are like that is refused.
+counted and said. A file in which most rows are like that is refused. A file does not say where its sensor's range ends;
+where an axis stays at its largest value, its samples count as clipped.
 
 What is written appears under its name when it is complete, never before.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +34,8 @@ RATE_TOLERANCE = 0.02  # clocks and rounded times: 1 ms steps make 2 % of 50 Hz
 RATE_WINDOW_S = 2.0  # the first seconds alone decide the rate: cutting a file changes nothing
 MIN_LENGTH_S = 1.0
 MAX_LOST_RATIO = 0.5
+# 2 g is the smallest range there is; sensors err by a few percent
+SMALLEST_RANGE_MPS2 = 1.9 * STANDARD_GRAVITY_MPS2
 
 SPEED_COLUMN, SPEED_SOURCE = "speed_mps", "file"
 # 0.5 s: a column that repeats or interpolates its speed in every row says no more than that
@@ -76,6 +80,8 @@ class CsvSamples:
         self.lost = 0
         self.warnings: list[str] = []
         self._last_s = -np.inf
+        self._last_acc_mps2 = np.full((2, 3), np.nan)
+        self._most_mps2 = np.zeros(3)
         self._line = 1
         try:
             with path.open(encoding="utf-8-sig") as file:
@@ -103,12 +109,12 @@ class CsvSamples:
                             continue
                     if len(table):
                         yield from self._speeds(table)
-                        yield self._samples(table)
+                        yield from self._samples(table)
                 if self.rate_hz == 0.0:
                     table = np.concatenate(held) if held else np.empty((0, len(self._columns)))
                     self._find_rate(table, complete=True)
                     yield from self._speeds(table)
-                    yield self._samples(table)
+                    yield from self._samples(table)
         except UnicodeDecodeError:
             raise self._refuse("has bytes that are no text; is it a CSV file?") from None
         if self.lost > MAX_LOST_RATIO * self.rows:
@@ -245,14 +251,32 @@ class CsvSamples:
             yield Speed(float(said[row, 0]), max(0.0, float(said[row, 7])), SPEED_SOURCE)
         self._speed_slot = float(slots[-1]) if len(slots) else self._speed_slot
 
-    def _samples(self, table: Array) -> Samples:
+    def _samples(self, table: Array) -> Iterator[Samples]:
+        """Yield the rows as samples, cut where they begin or cease to be clipped."""
         scaled = table[:, :7] * self._factors
-        return Samples(
-            t_s=np.ascontiguousarray(table[:, 0]),
-            acc_mps2=np.ascontiguousarray(scaled[:, 1:4]),
-            gyr_radps=np.ascontiguousarray(scaled[:, 4:7]),
-            rate_hz=self.rate_hz,
-        )
+        clipped = self._at_end(scaled[:, 1:4])
+        changes = (clipped[1:] != clipped[:-1]).nonzero()[0] + 1
+        for low, high in pairwise((0, *changes.tolist(), len(table))):
+            yield Samples(
+                t_s=np.ascontiguousarray(table[low:high, 0]),
+                acc_mps2=np.ascontiguousarray(scaled[low:high, 1:4]),
+                gyr_radps=np.ascontiguousarray(scaled[low:high, 4:7]),
+                rate_hz=self.rate_hz,
+                clipped=bool(clipped[low]),
+            )
+
+    def _at_end(self, acc_mps2: Array) -> NDArray[np.bool_]:
+        """Return which rows stand at the end of the accelerometer's range, as far as a file without ranges shows it.
+
+        An axis that says the very same thing three times in a row, beyond what the smallest range can say, and more
+        than ever before, has nothing more to say. Only rows before have a say.
+        """
+        size = np.abs(np.concatenate((self._last_acc_mps2, acc_mps2)))
+        same = (size[2:] == size[1:-1]) & (size[1:-1] == size[:-2])
+        most = np.maximum(np.fmax.accumulate(size, axis=0)[2:], self._most_mps2)
+        clipped: NDArray[np.bool_] = (same & (size[2:] >= most) & (size[2:] > SMALLEST_RANGE_MPS2)).any(axis=1)
+        self._last_acc_mps2, self._most_mps2 = size[-2:], most[-1]
+        return clipped
 
     def _refuse(self, text: str) -> InputError:
         return InputError(f"{self.path}: {text}", path=str(self.path))

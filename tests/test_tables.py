@@ -136,6 +136,25 @@ def test_a_row_that_is_no_number_is_a_lost_sample_and_is_said(write_csv: WriteCs
     assert table.warnings == ["3 of 1000 rows are not numbers and count as lost samples"]
 
 
+def test_samples_at_the_end_of_a_range_are_told_from_those_that_happen_to_be_alike(tmp_path: Path) -> None:
+    t_s = np.arange(2000) / 200.0
+    z = 1.0 + 5.0 * np.sin(2.0 * np.pi * 1.5 * t_s)
+    z[100:110] = 1.7  # alike, but no sensor ends there
+    clipped = np.clip(z, -4.0, 4.0)
+    path = tmp_path / "in.csv"
+    rows = np.column_stack((t_s, 0 * z, 0 * z, clipped, 0 * z, 0 * z, 0 * z))
+    header = "t_s,acc_x_g,acc_y_g,acc_z_g,gyr_x_dps,gyr_y_dps,gyr_z_dps"
+    np.savetxt(path, rows, delimiter=",", header=header, comments="", fmt="%.6f")
+    blocks = list(CsvSamples(path))
+    said = np.concatenate([np.full(len(block.t_s), block.clipped) for block in blocks])
+    assert np.concatenate([block.t_s for block in blocks]) == pytest.approx(t_s)
+    at_end = np.abs(z) > 4.0
+    # the first two of a stretch are not yet known to be alike
+    third = at_end & np.roll(at_end, 1) & np.roll(at_end, 2)
+    # the lower end is not the largest so far: -4 g comes after +4 g and is as large
+    assert said.tolist() == third.tolist()
+
+
 def test_a_wrong_unit_is_doubted_aloud(write_csv: WriteCsv) -> None:
     table, _ = read(write_csv(header="t_s,acc_x_mps2,acc_y_mps2,acc_z_mps2,gyr_x_dps,gyr_y_dps,gyr_z_dps"))
     assert "0.102 g" in table.warnings[0]
