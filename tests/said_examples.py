@@ -9,6 +9,7 @@ from pelvis.data import (
     ActivityState,
     ContactWithdrawn,
     Cue,
+    Evidence,
     Gap,
     HeartRate,
     Marker,
@@ -34,6 +35,24 @@ def session(mode: Mode = Mode.LIVE, session_id: str = "20250601-070000-abcd", ru
         sensors=(SensorInfo("pelvis", "rimu", rate_hz=200.0),),
         replay_of="20250531-070000-abcd" if mode is Mode.REPLAY else "",
     )
+
+
+# a step that nothing disturbs, long into a run
+IDEAL = Evidence(
+    strangeness=1.0,
+    run_steps=10_000,
+    period_ratio=1.0,
+    filled_ratio=0.0,
+    filled_stance=0.0,
+    filled_before=0.0,
+    filled_lately=0.0,
+    clipped_ratio=0.0,
+    axis_confidence=1.0,
+    disagrees=False,
+    yaw_radps=0.0,
+    has_gyroscope=True,
+    from_standing=True,
+)
 
 
 def step(index: int = 0, quality: float = 0.9) -> Step:

@@ -11,28 +11,13 @@ import pytest
 from core_run import keep, only, part, run, simulated
 from hypothesis import given
 from hypothesis import strategies as st
+from said_examples import IDEAL
 
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array, Evidence, Samples, Step
 from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.quality import judge
 from pelvis.simulate import Scenario, SensorModel
 from pelvis.uncertainty import StandardErrors, terms
-
-IDEAL = Evidence(
-    strangeness=1.0,
-    run_steps=10_000,
-    period_ratio=1.0,
-    filled_ratio=0.0,
-    filled_stance=0.0,
-    filled_before=0.0,
-    filled_lately=0.0,
-    clipped_ratio=0.0,
-    axis_confidence=1.0,
-    disagrees=False,
-    yaw_radps=0.0,
-    has_gyroscope=True,
-    from_standing=True,
-)
 
 # so much of each that it matters
 DISTURBED = {

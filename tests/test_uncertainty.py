@@ -11,7 +11,7 @@ import pytest
 from core_run import keep, only, run, simulated
 from hypothesis import given
 from hypothesis import strategies as st
-from said_examples import step
+from said_examples import IDEAL, step
 
 from pelvis.averages import BALANCE_STEPS, HELD_STEPS, Average, Averages, balance_of
 from pelvis.coefficients import SHIPPED
@@ -34,21 +34,6 @@ from pelvis.uncertainty import (
     terms,
 )
 
-IDEAL = Evidence(
-    strangeness=1.0,
-    run_steps=10_000,
-    period_ratio=1.0,
-    filled_ratio=0.0,
-    filled_stance=0.0,
-    filled_before=0.0,
-    filled_lately=0.0,
-    clipped_ratio=0.0,
-    axis_confidence=1.0,
-    disagrees=False,
-    yaw_radps=0.0,
-    has_gyroscope=True,
-    from_standing=True,
-)
 CONTACT_TIME = ("initial_contact_s", "toe_off_s", "contact_time_s")
 
 
