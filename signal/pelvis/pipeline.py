@@ -34,10 +34,12 @@ from pelvis.data import (
     Samples,
     Speed,
 )
+from pelvis.looks import DECIDE_AFTER_SAMPLES
 from pelvis.models import EventModels
 from pelvis.mounting import StillFinder
 from pelvis.personal import ANYBODY, Personal
-from pelvis.steps import DECIDE_AFTER_SAMPLES, NEVER, StepTracker, StrideMeter, Told
+from pelvis.steps import NEVER, StepTracker
+from pelvis.strides import StrideMeter, Told
 from pelvis.windows import (
     CLIPPED,
     FILLED,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cmath
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from pelvis.attitude import RATE, TAU_S
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
     AXIS_MEMORY,
-    EDGE_SAMPLES,
-    MODEL_POINTS,
-    PHASE_STEPS,
     PHASES,
     RISE_AFTER_SAMPLES,
     RISE_BEFORE_SAMPLES,
@@ -40,9 +37,7 @@ from pelvis.contacts import (
     compare_steps,
     event_features,
     find_events,
-    model_positions,
     rise_foot,
-    step_moments,
 )
 from pelvis.data import (
     STANDARD_GRAVITY_MPS2,
@@ -58,12 +53,10 @@ from pelvis.data import (
     Speed,
     Step,
     StepInputs,
-    Stride,
-    StrideInputs,
 )
 from pelvis.error_coefficients import ERROR_MODELS
-from pelvis.filters import at_fraction
-from pelvis.metrics import STEP_METRICS, STRIDE_METRICS, measure_step, measure_stride
+from pelvis.looks import DECIDE_AFTER_SAMPLES, EVENT_POINTS, ROLL_WINDOW, Look, look_at
+from pelvis.metrics import STEP_METRICS, measure_step
 from pelvis.models import EventModels
 from pelvis.mounting import (
     LONG_STILL_WINDOWS,
@@ -78,6 +71,7 @@ from pelvis.mounting import (
 from pelvis.personal import ANYBODY, CONTACT_SHARE, ContactCalibrator, Personal
 from pelvis.quality import SAID_LATE, judge
 from pelvis.speed import ESTIMATE, Speedometer, speed_error_ratio
+from pelvis.strides import CutStride, Told, WholeStride
 from pelvis.uncertainty import FILLED_FAST, FILLED_LATELY, FILLED_STRIDE, StandardErrors, product_error, terms
 from pelvis.windows import (
     CLIPPED,
@@ -88,14 +82,10 @@ from pelvis.windows import (
     Past,
     StepView,
     StrideSpan,
-    StrideView,
     stance_obliquity,
     stance_velocity,
-    view_strides,
 )
 
-# a step is decided this many rows after its second anchor: model window 75 ms, smoothing 25 ms, rounding
-DECIDE_AFTER_SAMPLES = 21
 # 40 steps: more do not sharpen the heading any further
 HEADING_STEPS = 40
 # 8 steps: a heading within some 4 deg, good enough for the angles of a step
@@ -123,40 +113,10 @@ NEVER = 2**62
 # 0.2 a step: about 2 s, as long as the attitude remembers acceleration that was made up
 FILLED_MEMORY = 0.2
 _STEP_NAMES = tuple(metric.name for metric in STEP_METRICS)
-_STRIDE_NAMES = tuple(metric.name for metric in STRIDE_METRICS)
 _JUDGED_NAMES = ("initial_contact_s", "toe_off_s", *_STEP_NAMES)
 _CONTACT_TIME, _CADENCE, _SPEED, _LENGTH = (
     _JUDGED_NAMES.index(name) for name in ("contact_time_s", "cadence_spm", "speed_mps", "step_length_m")
 )
-_STEP_TIME, _OSCILLATION, _RATIO = (
-    _STRIDE_NAMES.index(name) for name in ("step_time_s", "vertical_oscillation_m", "vertical_ratio_percent")
-)
-# 0.25..0.55 of a step after the up anchor the pelvis rolls to the swing side
-ROLL_WINDOW = np.linspace(0.25, 0.55, 13)
-_EDGE = np.array(EDGE_SAMPLES)
-EVENT_POINTS = MODEL_POINTS + len(EDGE_SAMPLES)
-
-
-def _positions(first: float, middle: float, up: float, down: float) -> Array:
-    """Return where a step's signals are wanted: the phases of two steps, the event model's points, early stance.
-
-    ``first``, ``middle``, ``up`` are the up anchors of three successive loadings, ``down`` the last one's down anchor.
-    """
-    period = up - middle
-    return np.concatenate(
-        (
-            first + (middle - first) * PHASE_STEPS,
-            middle + period * PHASE_STEPS,
-            model_positions(Anchor(up, down), period),
-            up + _EDGE,
-            up + period * ROLL_WINDOW,
-        )
-    )
-
-
-# positions are linear in the anchors: one product gives all of them
-_LOOK_FROM = _positions(0.0, 0.0, 0.0, 0.0)
-_LOOK = np.array([_positions(*one) - _LOOK_FROM for one in np.eye(4).tolist()])
 
 
 def _turn(signals: Array, forward: complex) -> Array:
@@ -168,13 +128,6 @@ def _turn(signals: Array, forward: complex) -> Array:
     turn[3, 2] = -forward.imag
     turned: Array = signals @ turn
     return turned
-
-
-class _Look(NamedTuple):
-    """What is seen of a loading and the two before it: ``signals`` (96, 6), and how the last two steps compare."""
-
-    signals: Array
-    moments: Moments
 
 
 @dataclass(slots=True)
@@ -216,98 +169,6 @@ class _Made(NamedTuple):
     calibrated: float
 
 
-class WholeStride(NamedTuple):
-    """A stride that is complete, with its place among what is said; `StrideMeter` makes it a `Stride`.
-
-    ``terms`` and ``calibrated`` of `pelvis.uncertainty` are those of its first step, ``run`` counts the session's runs.
-    """
-
-    step_index: int
-    side: Side
-    span: StrideSpan
-    run: int
-    terms: tuple[float, ...]
-    calibrated: float
-    speed_source: str
-    completed_at_s: float
-
-
-class CutStride(NamedTuple):
-    """A stride that will not be completed any more: only the next contact is known."""
-
-    step_index: int
-    initial_contact_s: float
-    toe_off_s: float
-    next_contact_s: float
-    side: Side
-    run: int
-    terms: tuple[float, ...]
-    calibrated: float
-    speed_source: str
-    completed_at_s: float
-
-
-Told: TypeAlias = CoreOutput | WholeStride | CutStride
-
-
-class StrideMeter:
-    """Measures strides, all of a block at once."""
-
-    def __init__(self, past: Past, *, tells_inputs: bool = False) -> None:
-        self._past = past
-        self._tells_inputs = tells_inputs
-        self._errors = StandardErrors({name: ERROR_MODELS[name] for name in _STRIDE_NAMES})
-
-    def measure(self, told: Iterable[Told]) -> Iterator[CoreOutput]:
-        """Yield what was told with its strides measured; what comes before them does not wait."""
-        coming = iter(told)
-        items: list[Told] = []
-        for item in coming:
-            if isinstance(item, WholeStride | CutStride):
-                items = [item, *coming]
-                break
-            yield item
-        whole = [item for item in items if isinstance(item, WholeStride)]
-        views: Iterator[StrideView] = iter(())
-        if whole:
-            start = int(min(item.span.contacts[0] for item in whole))
-            stop = int(max(item.span.contacts[2] for item in whole)) + 2
-            views = iter(view_strides(self._past.rows.view(start, stop), start, [item.span for item in whole]))
-        for item in items:
-            if isinstance(item, WholeStride):
-                yield self._stride(item, item.span.times_s[0], measure_stride(next(views)))
-            elif isinstance(item, CutStride):
-                known = dict.fromkeys(_STRIDE_NAMES, math.nan)
-                known["step_time_s"] = item.next_contact_s - item.initial_contact_s
-                known["flight_time_s"] = item.next_contact_s - item.toe_off_s
-                yield self._stride(item, item.initial_contact_s, known)
-            else:
-                yield item
-                continue
-            if self._tells_inputs:
-                yield StrideInputs(item.step_index, item.terms)
-
-    def _stride(self, stride: WholeStride | CutStride, contact_s: float, metrics: dict[str, float]) -> Stride:
-        index = stride.step_index
-        errors, common = self._errors.judge(stride.terms, metrics.values(), index, stride.run, stride.calibrated)
-        errors[_RATIO], common[_RATIO] = product_error(
-            metrics["vertical_ratio_percent"],
-            speed_error_ratio(stride.speed_source),
-            errors[_STEP_TIME] / metrics["step_time_s"],
-            errors[_OSCILLATION] / metrics["vertical_oscillation_m"],
-        )
-        return Stride(
-            index,
-            index // 2,
-            contact_s,
-            stride.side,
-            metrics,
-            dict(zip(_STRIDE_NAMES, errors, strict=True)),
-            dict(zip(_STRIDE_NAMES, common, strict=True)),
-            stride.completed_at_s,
-        )
-
-
 class StepTracker:
     """Turns anchors into steps and strides; knows the mount."""
 
@@ -347,7 +208,7 @@ class StepTracker:
         self._side = SideVote()
         self._anchors: deque[Anchor] = deque(maxlen=3)
         self._step_before: Array | None = None
-        self._looked: dict[tuple[Anchor, Anchor, Anchor], _Look] = {}
+        self._looked: dict[tuple[Anchor, Anchor, Anchor], Look] = {}
         self._upright: Array | None = None
         self._waiting: deque[_Loading] = deque()
         self._strides: deque[int] = deque(maxlen=3)
@@ -542,30 +403,12 @@ class StepTracker:
             if max(three[1].up - three[0].up, three[2].up - three[1].up) * GRID_PERIOD_S <= LONGEST_PAUSE_S
         ]
         if len(triples) > 1:
-            self._looked = dict(zip(triples, self._look_at(triples), strict=True))
+            self._looked = dict(zip(triples, look_at(self._past, triples), strict=True))
 
-    def _look(self, anchor: Anchor) -> _Look:
+    def _look(self, anchor: Anchor) -> Look:
         """Return what is seen of the last loadings; the first two, where there are no more, are looked at twice."""
         three = (self._anchors[0], self._anchors[-2], anchor)
-        return self._looked.pop(three, None) or self._look_at([three])[0]
-
-    def _look_at(self, triples: Sequence[tuple[Anchor, Anchor, Anchor]]) -> list[_Look]:
-        """Return the smoothed signals (96, 6) at all phases and instants a step needs: axis, events, side."""
-        many = len(triples)
-        first, middle, up = (np.array([[three[k].up] for three in triples]) for k in range(3))
-        down = np.array([[three[2].down] for three in triples])
-        # term by term: a matrix product would come out differently in other company
-        positions = _LOOK[0] * first + _LOOK[1] * middle + _LOOK[2] * up + _LOOK[3] * down + _LOOK_FROM
-        # a short loading may end before the roll window does: hold the last value known
-        stop = np.floor(down) + (DECIDE_AFTER_SAMPLES - SMOOTH_TAPS // 2)
-        np.minimum(positions, stop - 0.001, out=positions)
-        start = np.floor(np.minimum(first, positions[:, 2 * PHASES : 2 * PHASES + 1]))
-        positions -= start
-        begin = int(start.min())
-        rows = self._past.smooth.view(begin, int(stop.max()) + 1)
-        signals = at_fraction(rows, positions.ravel(), np.repeat(start.astype(np.intp) - begin, len(_LOOK_FROM)))
-        signals = signals.reshape(many, len(_LOOK_FROM), 6)
-        return list(map(_Look, signals, step_moments(signals[:, : 2 * PHASES])))
+        return self._looked.pop(three, None) or look_at(self._past, [three])[0]
 
     def _learn(self, anchor: Anchor, moments: Moments) -> Array:
         """Update level, axis and heading from the last two steps; return the mean row over them."""
