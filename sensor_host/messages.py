@@ -113,7 +113,7 @@ NOTES: Final[Mapping[str, str]] = {
     "side_confidence": "How sure the side is.",
     "quality": "0 (do not use) to 1.",
     "flags": "What lowered the quality; said_late: said when it was clear that the runner runs, with all steps before.",
-    "speed_source": "Where speed comes from: a source's name, model (the runner's), estimate (about 10 %), or empty.",
+    "speed_source": "Where speed comes from: a source's name, model (the runner's), estimate (about 14 %), or empty.",
     "contact_time_offset_s": "What the runner's calibration added to contact time.",
     "contact_time_reference": "What the runner's contact time is calibrated to; empty: not calibrated.",
     "reported_at_s": "Session time of the last sample that had a say in this message.",

@@ -36,12 +36,8 @@ def steps(*, runners: tuple[str, ...] = ("A", "B"), each: int = 400, bias: float
         contact_s=origin_s + period_s * contact,
         toe_off_s=origin_s + period_s * (contact + 0.7),
         runner=np.repeat(runners, each),
-        trial=np.repeat(runners, each),
-        speed_mps=np.full(n, 3.0),
-        draw=np.zeros(n, dtype=np.intp),
         # every second step without: both kinds of models have something to learn from
         gyroscope=np.arange(n) % 2 == 0,
-        run_steps=np.arange(n),
         scored=np.ones(n, dtype=np.bool_),
         weight=np.full(n, 1.0 / each),
     )

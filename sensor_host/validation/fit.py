@@ -57,9 +57,8 @@ class Training:
     """Steps with true events, one row each (n,).
 
     ``features`` (n, k), ``contact_origin_s``, ``toe_off_origin_s`` and ``period_s`` are those of
-    `pelvis.data.StepInputs`; ``contact_s`` and ``toe_off_s`` the true events in the same time. ``run_steps`` counts
-    from the beginning of the run, ``scored`` says whether the accuracy tables look at this step. ``weight``: every run
-    of a draw weighs what the draw does.
+    `pelvis.data.StepInputs`; ``contact_s`` and ``toe_off_s`` the true events in the same time. ``scored``
+    says whether the accuracy tables look at this step. ``weight``: every run of a draw weighs what the draw does.
     """
 
     features: Array
@@ -69,11 +68,7 @@ class Training:
     contact_s: Array
     toe_off_s: Array
     runner: NDArray[np.str_]
-    trial: NDArray[np.str_]
-    speed_mps: Array
-    draw: NDArray[np.intp]
     gyroscope: NDArray[np.bool_]
-    run_steps: NDArray[np.intp]
     scored: NDArray[np.bool_]
     weight: Array
 
@@ -89,7 +84,7 @@ class Training:
 def take_down(trials: Sequence[Trial], draws: Iterable[Draw] = DRAWS) -> Training:
     """Run the core on every trial in every draw and keep what its models should learn from."""
     rows: list[tuple[object, ...]] = []
-    for number, draw in enumerate(draws):
+    for draw in draws:
         for trial in trials:
             run = wear(trial if draw.landing is None else landed(trial, draw.landing), draw.device)
             said = said_of(run.samples, inputs=True)
@@ -101,8 +96,8 @@ def take_down(trials: Sequence[Trial], draws: Iterable[Draw] = DRAWS) -> Trainin
             rows += [
                 (
                     given.features, given.contact_origin_s, given.toe_off_origin_s, given.period_s,
-                    truth.contact_s[i], truth.toe_off_s[i], trial.runner, trial.name, trial.speed_mps, number,
-                    given.evidence.has_gyroscope, given.evidence.run_steps, window.wanted[i], draw.weight / len(pairs),
+                    truth.contact_s[i], truth.toe_off_s[i], trial.runner, given.evidence.has_gyroscope,
+                    window.wanted[i], draw.weight / len(pairs),
                 )
                 for i, given in pairs
             ]  # fmt: skip

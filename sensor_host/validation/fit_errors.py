@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from pelvis.data import Array, Samples, Side, Step, StepInputs, Stride, StrideInputs
-from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS
+from pelvis.metrics import METRICS, STEP_NAMES, STRIDE_NAMES
 from pelvis.models import EventModels
 from pelvis.speed import ESTIMATE_ERROR_RATIO, MODEL_ERROR_RATIO
 from pelvis.uncertainty import FEWEST_STEPS, FILLED_STRIDE, OWN_TERMS, TERMS, ErrorModel, StandardErrors
@@ -32,8 +32,7 @@ from sensor_host.validation.sources import Run, Trial
 
 EVENTS = ("initial_contact_s", "toe_off_s")
 NAMES = (*EVENTS, *METRICS)
-AT_STEP = (*EVENTS, *(metric.name for metric in STEP_METRICS))
-AT_STRIDE = tuple(metric.name for metric in STRIDE_METRICS)
+AT_STEP = (*EVENTS, *STEP_NAMES)
 ALL_TERMS = (*TERMS, *OWN_TERMS)
 
 # printed digits that count
@@ -146,7 +145,8 @@ def _own_terms(
     nothing = (0.0,) * len(TERMS)
     models = [ErrorModel({name: 1.0}, 0.0, 1.0, 1.0) for name in ("value", "odd")]
     probes = [
-        (StandardErrors(dict.fromkeys(AT_STEP, one)), StandardErrors(dict.fromkeys(AT_STRIDE, one))) for one in models
+        (StandardErrors(dict.fromkeys(AT_STEP, one)), StandardErrors(dict.fromkeys(STRIDE_NAMES, one)))
+        for one in models
     ]
     own: dict[int, Array] = {}
     run, run_steps = 0, 0
@@ -156,11 +156,11 @@ def _own_terms(
         run_steps = inputs[index].evidence.run_steps
         contact_time_s = step.metrics["contact_time_s"]
         at_step = (contact_time_s, contact_time_s, *step.metrics.values())
-        at_stride = strides[index].metrics if index in strides else dict.fromkeys(AT_STRIDE, np.nan)
+        at_stride = strides[index].metrics if index in strides else dict.fromkeys(STRIDE_NAMES, np.nan)
         rows: list[list[float]] = []
         for of_step, of_stride in probes:
             row = dict(zip(AT_STEP, of_step.judge(nothing, at_step, index, run)[0], strict=True))
-            row |= dict(zip(AT_STRIDE, of_stride.judge(nothing, at_stride.values(), index, run)[0], strict=True))
+            row |= dict(zip(STRIDE_NAMES, of_stride.judge(nothing, at_stride.values(), index, run)[0], strict=True))
             rows.append([row[name] for name in NAMES])
         own[index] = np.square(rows).T
     return own

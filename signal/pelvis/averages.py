@@ -11,7 +11,7 @@ import numpy as np
 
 from pelvis.data import Array, Step, Stride
 from pelvis.error_coefficients import ERROR_MODELS, SIDES_SE_S
-from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS
+from pelvis.metrics import METRICS, STEP_NAMES, STRIDE_NAMES
 from pelvis.uncertainty import dependence_of, steps_needed
 
 # 123 steps of each foot: the true spread of contact time then moves the balance by less than 1 point in 100 runs of 95
@@ -81,8 +81,6 @@ class Average:
 
 # 512 steps are counted in at once: one by one, the means would cost more than some of the metrics
 HELD_STEPS = 512
-_STEP_NAMES = tuple(metric.name for metric in STEP_METRICS)
-_STRIDE_NAMES = tuple(metric.name for metric in STRIDE_METRICS)
 
 
 class Averages:
@@ -90,11 +88,11 @@ class Averages:
 
     def __init__(self) -> None:
         self._known = {name: Average(name) for name in METRICS}
-        self._held: dict[tuple[str, ...], list[tuple[float, ...]]] = {_STEP_NAMES: [], _STRIDE_NAMES: []}
+        self._held: dict[tuple[str, ...], list[tuple[float, ...]]] = {STEP_NAMES: [], STRIDE_NAMES: []}
 
     def take(self, item: Step | Stride) -> None:
         """Count in the metrics of a step, or of its stride."""
-        names = _STEP_NAMES if isinstance(item, Step) else _STRIDE_NAMES
+        names = STEP_NAMES if isinstance(item, Step) else STRIDE_NAMES
         held = self._held[names]
         unknown = repeat(math.nan)
         held.append(

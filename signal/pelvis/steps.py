@@ -56,7 +56,7 @@ from pelvis.data import (
 )
 from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.looks import DECIDE_AFTER_SAMPLES, EVENT_POINTS, ROLL_WINDOW, Look, look_at
-from pelvis.metrics import STEP_METRICS, measure_step
+from pelvis.metrics import STEP_NAMES, measure_step
 from pelvis.models import EventModels
 from pelvis.mounting import (
     LONG_STILL_WINDOWS,
@@ -112,8 +112,7 @@ SHORTEST_CONTACT_SAMPLES, LONGEST_CONTACT_RATIO = 16, 1.2
 NEVER = 2**62
 # 0.2 a step: about 2 s, as long as the attitude remembers acceleration that was made up
 FILLED_MEMORY = 0.2
-_STEP_NAMES = tuple(metric.name for metric in STEP_METRICS)
-_JUDGED_NAMES = ("initial_contact_s", "toe_off_s", *_STEP_NAMES)
+_JUDGED_NAMES = ("initial_contact_s", "toe_off_s", *STEP_NAMES)
 _CONTACT_TIME, _CADENCE, _SPEED, _LENGTH = (
     _JUDGED_NAMES.index(name) for name in ("contact_time_s", "cadence_spm", "speed_mps", "step_length_m")
 )
@@ -142,7 +141,8 @@ class _Loading:
     """A loading and what is needed to make a step of it, now or once the gate opens.
 
     ``signals`` (48, 6) hold the event model's points and early stance; ``mean`` the mean row over the last two steps,
-    ``heading`` the direction of the mount's reference axis in them, ``run_steps`` how many steps had been learned from.
+    ``heading`` the direction of the mount's reference axis in them, ``run_steps`` how many steps had been learned from;
+    ``forward`` is the direction of running as it is known when the step is said.
     """
 
     anchor: Anchor
@@ -151,6 +151,7 @@ class _Loading:
     running: bool
     mean: Array | None = None
     heading: complex = 1 + 0j
+    forward: complex = 1 + 0j
     run_steps: int = 1
 
 
@@ -555,8 +556,10 @@ class StepTracker:
         if waiting[0].mean is None:
             # the first loading had no two steps before it
             waiting[0].mean, waiting[0].heading = waiting[1].mean, waiting[1].heading
-        forward = cmath.exp(1j * self._axis.angle_rad)
-        turned = [_turn(loading.signals, forward * loading.heading) for loading in waiting]
+        axis = cmath.exp(1j * self._axis.angle_rad)
+        for loading in waiting:
+            loading.forward = axis * loading.heading
+        turned = [_turn(loading.signals, loading.forward) for loading in waiting]
         sides = self._which_sides(waiting, turned)
         for loading, signals, (side, confidence) in zip(waiting, turned, sides, strict=True):
             if loading.running:
@@ -570,7 +573,6 @@ class StepTracker:
     ) -> Iterator[Told]:
         anchor, period, mean = loading.anchor, loading.period, loading.mean
         assert mean is not None
-        forward = cmath.exp(1j * self._axis.angle_rad) * loading.heading
         begin = anchor.up if self.has_gyroscope else self._rise_foot(anchor)
         features = event_features(anchor, period, turned[:EVENT_POINTS, :3], begin)
         found = find_events(features, self._models, with_gyroscope=self.has_gyroscope)
@@ -600,7 +602,7 @@ class StepTracker:
         )
         self._filled_before = filled
         self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
-        view = self._view(events, offset_s, side, forward, mean, stance, row)
+        view = self._view(events, offset_s, side, loading.forward, mean, stance, row)
         metrics = measure_step(view)
         contact_time_s = toe_off_s - contact_s
         squares = terms(evidence, contact_time_s)
@@ -625,8 +627,8 @@ class StepTracker:
             side=side,
             side_confidence=confidence,
             metrics=metrics,
-            errors=dict(zip(_STEP_NAMES, errors[2:], strict=True)),
-            common_errors=dict(zip(_STEP_NAMES, common[2:], strict=True)),
+            errors=dict(zip(STEP_NAMES, errors[2:], strict=True)),
+            common_errors=dict(zip(STEP_NAMES, common[2:], strict=True)),
             initial_contact_se_s=errors[0],
             toe_off_se_s=errors[1],
             quality=quality,
@@ -729,7 +731,7 @@ class StepTracker:
             last - slowest,
             toe_off_s - contact_s - offset_s,
         )
-        # an estimate is some 10 % off, and so is then what a bend leans by: a fraction of a degree
+        # an estimate is some 14 % off, and so is then what a bend leans by: a fraction of a degree
         self._speed_mps = 0.0 if math.isnan(speed_mps) else speed_mps
         return StepView(
             initial_contact_s=contact_s,

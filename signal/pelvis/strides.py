@@ -8,14 +8,13 @@ from typing import NamedTuple, TypeAlias
 
 from pelvis.data import CoreOutput, Side, Stride, StrideInputs
 from pelvis.error_coefficients import ERROR_MODELS
-from pelvis.metrics import STRIDE_METRICS, measure_stride
+from pelvis.metrics import STRIDE_NAMES, measure_stride
 from pelvis.speed import speed_error_ratio
 from pelvis.uncertainty import StandardErrors, product_error
 from pelvis.windows import Past, StrideSpan, StrideView, view_strides
 
-_STRIDE_NAMES = tuple(metric.name for metric in STRIDE_METRICS)
 _STEP_TIME, _OSCILLATION, _RATIO = (
-    _STRIDE_NAMES.index(name) for name in ("step_time_s", "vertical_oscillation_m", "vertical_ratio_percent")
+    STRIDE_NAMES.index(name) for name in ("step_time_s", "vertical_oscillation_m", "vertical_ratio_percent")
 )
 
 
@@ -59,7 +58,7 @@ class StrideMeter:
     def __init__(self, past: Past, *, tells_inputs: bool = False) -> None:
         self._past = past
         self._tells_inputs = tells_inputs
-        self._errors = StandardErrors({name: ERROR_MODELS[name] for name in _STRIDE_NAMES})
+        self._errors = StandardErrors({name: ERROR_MODELS[name] for name in STRIDE_NAMES})
 
     def measure(self, told: Iterable[Told]) -> Iterator[CoreOutput]:
         """Yield what was told with its strides measured; what comes before them does not wait."""
@@ -80,7 +79,7 @@ class StrideMeter:
             if isinstance(item, WholeStride):
                 yield self._stride(item, item.span.times_s[0], measure_stride(next(views)))
             elif isinstance(item, CutStride):
-                known = dict.fromkeys(_STRIDE_NAMES, math.nan)
+                known = dict.fromkeys(STRIDE_NAMES, math.nan)
                 known["step_time_s"] = item.next_contact_s - item.initial_contact_s
                 known["flight_time_s"] = item.next_contact_s - item.toe_off_s
                 yield self._stride(item, item.initial_contact_s, known)
@@ -105,7 +104,7 @@ class StrideMeter:
             contact_s,
             stride.side,
             metrics,
-            dict(zip(_STRIDE_NAMES, errors, strict=True)),
-            dict(zip(_STRIDE_NAMES, common, strict=True)),
+            dict(zip(STRIDE_NAMES, errors, strict=True)),
+            dict(zip(STRIDE_NAMES, common, strict=True)),
             stride.completed_at_s,
         )
