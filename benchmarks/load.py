@@ -20,6 +20,7 @@ from measure import HIPDRIVE, ROOT, table
 
 from pelvis.simulate import Scenario
 from sensor_host.boards import BOARDS
+from sensor_host.boards.rimu import CONTROL_UUID, INFO_UUID
 from sensor_host.ports import Notification
 from sensor_host.sources.simulated import SimulatedSource
 
@@ -42,8 +43,8 @@ async def run(folder: Path) -> None:
     gatt = BOARDS["rimu"].gatt
     characteristics = [
         Characteristic(gatt.notify_uuid, ["notify"]),
-        Characteristic(gatt.control_uuid, ["write"]),
-        Characteristic(gatt.info_uuid, ["read"], heard[0].data),
+        Characteristic(CONTROL_UUID, ["write"]),
+        Characteristic(INFO_UUID, ["read"], heard[0].data),
     ]
     sensor = Peripheral("RIMU bench", "C0:FF:EE:00:00:7A", {gatt.service_uuid: characteristics})
     async with VirtualBluez(folder, daemon, sensor) as bluez, asyncio.TaskGroup() as group:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sensor_host.boards import BOARDS
+from sensor_host.boards import board_of
 from sensor_host.errors import LinkError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ LISTEN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A device that was heard: ``board`` is the key of BOARDS whose service it offers, empty where it is none of ours.
+    """A device that was heard: ``board`` is the key of BOARDS that recognises it, empty where it is none of ours.
 
     ``device`` is what bleak connects to. On macOS ``address`` is a UUID that only this computer knows.
     """
@@ -34,19 +34,19 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which device to look for: by address, else by name, else by the service it offers. Case does not matter."""
+    """Which device to look for: by address, else by name, else any of that board. Case does not matter."""
 
-    service_uuid: str
+    board: str
     name: str = ""
     address: str = ""
 
-    def fits(self, sighting: Sighting, services: list[str]) -> bool:
+    def fits(self, sighting: Sighting) -> bool:
         """Tell whether this is the one."""
         if self.address:
             return sighting.address.lower() == self.address.lower()
         if self.name:
             return sighting.name.lower() == self.name.lower()
-        return self.service_uuid in services
+        return sighting.board == self.board
 
     def __str__(self) -> str:
         if self.address:
@@ -63,7 +63,7 @@ async def scan(duration_s: float) -> list[Sighting]:
         When there is no usable Bluetooth; says what to do.
     """
     heard: dict[str, Sighting] = {}
-    await _listen(duration_s, lambda sighting, _: heard.update({sighting.address: sighting}))
+    await _listen(duration_s, lambda sighting: heard.update({sighting.address: sighting}))
     return sorted(heard.values(), key=lambda sighting: -sighting.rssi_dbm)
 
 
@@ -81,9 +81,9 @@ async def find(wanted: Wanted, timeout_s: float) -> tuple[Sighting, int]:
     heard: set[str] = set()
     found = asyncio.Event()
 
-    def consider(sighting: Sighting, services: list[str]) -> None:
+    def consider(sighting: Sighting) -> None:
         heard.add(sighting.address)
-        if wanted.fits(sighting, services):
+        if wanted.fits(sighting):
             fitting[sighting.address] = sighting
             found.set()
 
@@ -101,7 +101,7 @@ async def find(wanted: Wanted, timeout_s: float) -> tuple[Sighting, int]:
 
 async def _listen(
     duration_s: float,
-    consider: Callable[[Sighting, list[str]], None],
+    consider: Callable[[Sighting], None],
     found: asyncio.Event | None = None,
     linger_s: float = 0.0,
 ) -> None:
@@ -111,7 +111,7 @@ async def _listen(
     def on_advertisement(device: BLEDevice, said: AdvertisementData) -> None:
         services = [uuid.lower() for uuid in said.service_uuids]
         name = said.local_name or device.name or ""
-        consider(Sighting(name, device.address, said.rssi, _board_of(services), device), services)
+        consider(Sighting(name, device.address, said.rssi, board_of(name, services), device))
 
     try:
         async with BleakScanner(on_advertisement):
@@ -123,10 +123,6 @@ async def _listen(
             await asyncio.sleep(linger_s)
     except radio_errors() as error:
         raise explain(error) from error
-
-
-def _board_of(services: list[str]) -> str:
-    return next((key for key, board in BOARDS.items() if board.gatt.service_uuid in services), "")
 
 
 # ---------------------------------------------------------------- what can be wrong with the radio

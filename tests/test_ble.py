@@ -13,7 +13,7 @@ import pytest
 from virtual_bluez import Characteristic, Peripheral, VirtualBluez
 
 from sensor_host.boards import BOARDS
-from sensor_host.boards.rimu import Info, RimuEncoder, encode_info
+from sensor_host.boards.rimu import CONTROL_UUID, INFO_UUID, Info, RimuEncoder, encode_info, start_command
 from sensor_host.config import SensorConfig
 from sensor_host.errors import LinkError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification
@@ -34,8 +34,8 @@ def rimu(name: str = "RIMU 7A", address: str = "C0:FF:EE:00:00:7A", rssi_dbm: in
     services = {
         GATT.service_uuid: [
             Characteristic(GATT.notify_uuid, ["notify"]),
-            Characteristic(GATT.control_uuid, ["write"]),
-            Characteristic(GATT.info_uuid, ["read"], encode_info(Info())),
+            Characteristic(CONTROL_UUID, ["write"]),
+            Characteristic(INFO_UUID, ["read"], encode_info(Info())),
         ],
         BATTERY_SERVICE: [Characteristic(BATTERY_LEVEL, ["read", "notify"], bytes([87]))],
     }
@@ -106,7 +106,7 @@ async def test_the_sensor_is_started_after_the_subscription_and_stopped_before_l
         async with aclosing(aiter(source)) as arrivals:
             await until_state(arrivals, "connected")
         assert not device.connected
-    assert device.characteristic(GATT.control_uuid).written == [GATT.start, GATT.stop]
+    assert device.characteristic(CONTROL_UUID).written == [start_command(), b"\x02"]
     assert notifying_at_start[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from math import radians
 
 import numpy as np
@@ -11,18 +12,21 @@ from hypothesis import strategies as st
 
 from pelvis.data import STANDARD_GRAVITY_MPS2
 from sensor_host.boards import BOARDS
+from sensor_host.boards.board import AttError, converse
 from sensor_host.boards.rimu import (
     ACC_CLIP,
+    CONTROL_UUID,
     FIRST_PACKET,
     GYR_CLIP,
+    INFO_UUID,
     OVERRUN,
     Info,
     RimuDecoder,
+    RimuDevice,
     RimuEncoder,
     decode_info,
     encode_info,
     encode_packet,
-    is_info,
     samples_at_mtu,
     start_command,
 )
@@ -115,8 +119,6 @@ def test_the_info_record_is_laid_out_as_documented() -> None:
     info = decode_info(INFO)
     assert info == Info(stream=3)
     assert encode_info(info) == INFO
-    assert is_info(INFO)
-    assert not is_info(VECTOR)
 
 
 def test_what_follows_an_info_record_is_read_by_it() -> None:
@@ -156,7 +158,7 @@ def test_what_makes_no_sense_is_named_and_costs_no_neighbour(data: bytes, kind: 
 
 def test_the_start_command_is_laid_out_as_documented() -> None:
     assert start_command(8, 208.0) == bytes.fromhex("01082008")
-    assert BOARDS["rimu"].gatt.start == bytes.fromhex("01000000")
+    assert start_command() == bytes.fromhex("01000000")
 
 
 # ---------------------------------------------------------------- properties
@@ -176,7 +178,7 @@ notification = st.one_of(
 def test_any_bytes_give_samples_or_a_decode_error(notifications: list[bytes]) -> None:
     packets = RimuDecoder().decode(notifications)
     bad = [position for position, error in packets.bad]
-    infos = [i for i, data in enumerate(notifications) if is_info(data) and i not in bad]
+    infos = [i for i, data in enumerate(notifications) if data[:1] == INFO[:1] and i not in bad]
     assert sorted([*packets.position.tolist(), *bad, *infos]) == list(range(len(notifications)))
     assert all(isinstance(error, DecodeError) and error.kind for _, error in packets.bad)
     assert len(packets.acc_mps2) == len(packets.gyr_radps) == packets.samples.sum()
@@ -250,3 +252,54 @@ def test_how_samples_are_handed_to_the_encoder_changes_no_byte() -> None:
     parts = RimuEncoder()
     got = [packet.data for k in range(50) for packet in parts.encode(t_s[k : k + 1], acc[k : k + 1], gyr[k : k + 1])]
     assert got + [packet.data for packet in parts.flush()] == expected
+
+
+# ---------------------------------------------------------------- the device's side
+
+
+def test_a_start_begins_a_new_stream_at_index_0() -> None:
+    device = RimuDevice()
+    t_s, still = np.arange(16) / 208.0, np.zeros((16, 3))
+    assert device.encode(t_s, still, still) == []
+    heads: list[tuple[int, int, int]] = []
+    for _ in range(2):
+        device.write(CONTROL_UUID, start_command(8))
+        heads += [struct.unpack_from("<BBH", packet.data) for packet in device.encode(t_s, still, still)]
+    # stream 1 then 2 in the upper four bits, first-packet flag in bit 3, index from 0
+    assert heads == [(0x10, 0x18, 0), (0x10, 0x10, 8), (0x10, 0x28, 0), (0x10, 0x20, 8)]
+    assert decode_info(device.read(INFO_UUID)).stream == 2
+
+
+def test_a_small_mtu_makes_short_packets_and_the_info_record_says_so() -> None:
+    device = RimuDevice()
+    device.mtu = 23
+    device.write(CONTROL_UUID, start_command(8))
+    assert decode_info(device.read(INFO_UUID)).samples_per_packet == 1
+    (packet,) = device.encode(np.zeros(1), np.zeros((1, 3)), np.zeros((1, 3)))
+    assert len(packet.data) == 20
+
+
+@pytest.mark.parametrize(("data", "code"), [("", 0x0D), ("04", 0x80), ("0108", 0x0D), ("0200", 0x0D)])
+def test_a_command_that_is_none_is_refused_as_the_profile_says(data: str, code: int) -> None:
+    with pytest.raises(AttError) as refused:
+        RimuDevice().write(CONTROL_UUID, bytes.fromhex(data))
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("end", ["stop", "disconnect"])
+def test_a_stop_and_a_disconnect_end_the_stream(end: str) -> None:
+    device = RimuDevice()
+    device.write(CONTROL_UUID, start_command())
+    assert device.streaming
+    if end == "stop":
+        device.write(CONTROL_UUID, b"\x02")
+    else:
+        device.disconnected()
+    assert not device.streaming
+
+
+def test_setting_up_without_a_radio_gives_what_a_recording_begins_with() -> None:
+    device = RimuDevice()
+    (opening,) = converse(BOARDS["rimu"], device)
+    assert decode_info(opening).rate_hz == 208.0
+    assert device.streaming

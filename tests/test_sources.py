@@ -12,7 +12,7 @@ import pytest
 
 from pelvis.data import Gap, Samples
 from pelvis.simulate import Scenario, SensorModel, SimulatedBlock
-from sensor_host.boards.rimu import is_info
+from sensor_host.boards.rimu import INFO_TYPE
 from sensor_host.chain import SensorChain
 from sensor_host.errors import InputError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SessionInfo, Source
@@ -66,7 +66,7 @@ async def test_the_device_describes_itself_first() -> None:
     assert isinstance(info, Notification)
     assert isinstance(last, LinkState)
     assert (first.state, last.state) == ("connected", "closed")
-    assert is_info(info.data)
+    assert info.data[0] == INFO_TYPE
     chain = SensorChain(SimulatedSource().sensors[0])
     chain.feed(notifications(arrivals))
     assert chain.rate_hz == 104.0
@@ -187,7 +187,7 @@ async def test_a_part_keeps_the_sessions_time_and_scales(recorded: tuple[Path, l
     got = np.concatenate([s.t_s for s in chain.feed(notifications(part)) if isinstance(s, Samples)])
     assert 24.9 < got[0] < 25.1
     np.testing.assert_allclose(got, expected[np.searchsorted(expected, got[0] - 1e-3) :][: len(got)], atol=1e-4)
-    assert [is_info(opening.data) for opening in source.openings] == [True, False]
+    assert [opening.data[0] == INFO_TYPE for opening in source.openings] == [True, False]
 
 
 async def test_an_unfinished_recording_is_replayed_to_its_end(

@@ -1,10 +1,16 @@
-"""What the host knows about a kind of sensor, and what its codec gives."""
+"""What the host knows about a kind of sensor: how it is recognised, set up, and how its bytes are read.
+
+A board's file holds both sides. The host's side is a decoder and a set-up without input or output: a generator that
+yields what to do over the radio and is sent what came back. The device's side is what the sensor itself would answer
+and send; the simulated runner, the virtual board and the tests play it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from enum import StrEnum
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +23,11 @@ from sensor_host.errors import DecodeError
 class Packets:
     """What a run of notifications held: one row per good packet, the samples of all packets one after the other.
 
-    ``position`` (p,) which notification a packet was; ``stream`` (p,) the device's count of starts; ``index`` (p,)
-    counter of the first sample as sent, wrapping; ``device_us`` (p,) the device's clock at the first sample as sent,
-    wrapping; ``samples`` (p,) how many samples each packet holds; ``overrun``, ``first`` (since its start) and
-    ``clipped`` (p,) what the device said, or the samples showed, of it; ``acc_mps2`` and ``gyr_radps`` (n, 3) in the
+    ``position`` (p,) which notification made the packet complete; ``stream`` (p,) the device's count of starts, or the
+    decoder's where the device has none; ``index`` (p,) counter of the first sample and ``device_us`` (p,) the device's
+    clock at it, both wrapping, as the `TimeBase` has them, else 0; ``samples`` (p,) how many samples each packet
+    holds; ``overrun``, ``first`` (since its start) and ``clipped`` (p,) what the device said, or the samples showed, of
+    it; ``acc_mps2`` and ``gyr_radps`` (n, 3) in the
     sensor frame. ``bad`` names the positions that made no sense, and why. ``rates`` says from which packet on the
     device announced a nominal rate.
     """
@@ -75,19 +82,60 @@ class EncodedPacket:
     t_last_s: float
 
 
-class MotionEncoder(Protocol):
-    """Turns measured samples into the very bytes the device would send."""
+class AttError(Exception):
+    """A device refuses a read or a write; ``code`` is the ATT protocol's."""
 
-    def opening(self) -> bytes:
-        """Return what the device says of itself before the first packet; empty when it says nothing."""
+    def __init__(self, code: int) -> None:
+        super().__init__(f"ATT error 0x{code:02x}")
+        self.code = code
+
+
+class Device(Protocol):
+    """The device's side of a board: what it answers, and its encoder.
+
+    Attributes
+    ----------
+    mtu
+        ATT MTU of the standing connection; bounds the length of a notification to ``mtu - 3`` bytes.
+    streaming
+        Whether it was started: only then `encode` gives packets.
+    """
+
+    mtu: int
+
+    @property
+    def streaming(self) -> bool: ...
+
+    def read(self, uuid: str) -> bytes:
+        """Return a characteristic's value.
+
+        Raises
+        ------
+        AttError
+            When it cannot be read.
+        """
+        ...
+
+    def write(self, uuid: str, data: bytes) -> Sequence[tuple[str, bytes]]:
+        """Take a write and return the notifications it answers with: characteristic and bytes.
+
+        Raises
+        ------
+        AttError
+            When it refuses.
+        """
+        ...
+
+    def disconnected(self) -> None:
+        """Take that the link is gone: whatever a disconnect stops is stopped."""
         ...
 
     def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
-        """Take samples and return the packets that became full."""
+        """Take samples in the sensor frame at the device's times ``t_s`` and return the packets that became full."""
         ...
 
     def flush(self) -> list[EncodedPacket]:
-        """Return what is left as a last, shorter packet."""
+        """Return what is left as a last, shorter packet, where the board knows such."""
         ...
 
 
@@ -99,24 +147,35 @@ class HeartRateReading:
     rr_s: tuple[float, ...]
 
 
+class TimeBase(StrEnum):
+    """What of its packets tells when a sample was taken, and so how loss is known.
+
+    COUNTED: a sample counter and the device's clock; loss is counted exactly. STAMPED: the device's clock alone; loss
+    follows from it. ARRIVAL: neither; time and loss are estimated from when packets came.
+    """
+
+    COUNTED = "counted"
+    STAMPED = "stamped"
+    ARRIVAL = "arrival"
+
+
 @dataclass(frozen=True, slots=True)
 class Motion:
     """The codec of an inertial sensor.
 
-    ``is_opening`` tells a notification that describes the stream from one that carries samples; a replay that starts
-    in the middle needs it. ``device_time_us`` reads the device's clock out of a packet, None where there is none.
-    ``new_encoder`` takes the nominal rate. ``index_wrap`` and ``device_wrap_us`` are where its counters start again.
+    ``index_wrap`` and ``device_wrap_us`` are where its counters start again; 0 where it has none. ``device_time_us``
+    reads the device's clock out of a packet, None where there is none. ``new_device`` takes the nominal rate.
     """
 
     rate_hz: float
     acc_range_mps2: float
     gyr_range_radps: float
     samples_per_notification: int
+    time_base: TimeBase
     index_wrap: int
     device_wrap_us: int
     new_decoder: Callable[[], MotionDecoder]
-    new_encoder: Callable[[float], MotionEncoder]
-    is_opening: Callable[[bytes], bool]
+    new_device: Callable[[float], Device]
     device_time_us: Callable[[bytes], int | None]
 
 
@@ -127,32 +186,114 @@ class HeartRateCodec:
     decode: Callable[[bytes], HeartRateReading]
 
 
+# ---------------------------------------------------------------- over the radio
+
+
+@dataclass(frozen=True, slots=True)
+class Characteristic:
+    """A GATT characteristic; ``properties`` of read, write, write-without-response, notify, indicate."""
+
+    uuid: str
+    properties: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Gatt:
-    """Where a sensor's data is found over the radio, and what starts and stops it.
-
-    ``info_uuid`` is read once after connecting and handed on as the first notification, so that the recording
-    describes itself; ``start`` is written to ``control_uuid`` after subscribing, ``stop`` before leaving.
-    Empty means: there is none.
-    """
+    """Where a sensor's data is found over the radio; ``notify_uuid`` is the characteristic that carries it."""
 
     service_uuid: str
     notify_uuid: str
-    control_uuid: str = ""
-    info_uuid: str = ""
-    start: bytes = b""
-    stop: bytes = b""
+    characteristics: tuple[Characteristic, ...]
     mtu: int = 247
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """Read a characteristic. With ``keep`` the value is handed on as a notification, so that a recording has it."""
+
+    uuid: str
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Have a characteristic's notifications or indications from now on; each is handed on as it came."""
+
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write a characteristic and, where ``answered`` is given, wait for the notification for which it is true."""
+
+    uuid: str
+    data: bytes
+    response: bool = True
+    answered: Callable[[bytes], bool] | None = None
+
+
+Action: TypeAlias = Read | Subscribe | Write
+
+SetUp: TypeAlias = Generator[Action, bytes, str]
+"""Yields what to do; is sent the value read, the answer, or no bytes; returns the firmware's version, "" if unknown.
+
+Raises `LinkError` for what no other attempt mends, such as a firmware that cannot do it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
-    """One kind of sensor: what users call it, how it is reached, how its bytes are read."""
+    """One kind of sensor: what users call it, how it is reached, how its bytes are read.
+
+    It is recognised by any of the services in ``advertised`` or by a name that begins with one of ``name_prefixes``.
+    ``stop`` is written before leaving. ``refusal`` says why its figures of a run could not be trusted; such a board is
+    used only when the user insists.
+    """
 
     key: str
     title: str
     kind: Literal["motion", "heart_rate"]
-    name_prefix: str
+    advertised: tuple[str, ...]
+    name_prefixes: tuple[str, ...]
     gatt: Gatt
+    set_up: Callable[[], SetUp]
+    stop: tuple[Write, ...] = ()
     motion: Motion | None = None
     heart_rate: HeartRateCodec | None = None
+    refusal: str = ""
+
+    def recognises(self, name: str, services: Sequence[str]) -> bool:
+        """Tell whether a device that advertises this name and these services (lower case) is one."""
+        return any(uuid in services for uuid in self.advertised) or any(map(name.startswith, self.name_prefixes))
+
+
+def converse(board: Board, device: Device) -> list[bytes]:
+    """Set a device up without a radio and return what a recording would have of it.
+
+    Raises
+    ------
+    AttError
+        When the device refuses what the set-up asks.
+    LinkError
+        When the set-up gives up.
+    """
+    handed_on: list[bytes] = []
+    set_up = board.set_up()
+    try:
+        action = next(set_up)
+        while True:
+            got = b""
+            match action:
+                case Read():
+                    got = device.read(action.uuid)
+                    handed_on += [got] if action.keep else []
+                case Write():
+                    answers = [data for _, data in device.write(action.uuid, action.data)]
+                    handed_on += answers
+                    if action.answered is not None:
+                        got = next(filter(action.answered, answers), b"")
+                case Subscribe():
+                    pass
+            action = set_up.send(got)
+    except StopIteration:
+        return handed_on

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from sensor_host.boards.board import Board, Gatt, HeartRateCodec, HeartRateReading
+from sensor_host.boards.board import Board, Characteristic, Gatt, HeartRateCodec, HeartRateReading, SetUp, Subscribe
 from sensor_host.errors import DecodeError
 
 _WIDE, _ENERGY, _INTERVALS = 0x01, 0x08, 0x10
@@ -47,14 +47,23 @@ def encode(heart_rate_bpm: int, rr_s: Sequence[float] = ()) -> bytes:
     return head + b"".join(struct.pack("<H", min(0xFFFF, round(rr * _INTERVALS_PER_S))) for rr in rr_s)
 
 
+SERVICE_UUID = "0000180d-0000-1000-8000-00805f9b34fb"
+MEASUREMENT_UUID = "00002a37-0000-1000-8000-00805f9b34fb"
+
+
+def set_up() -> SetUp:
+    """Subscribe: a strap that is worn measures and sends by itself."""
+    yield Subscribe(MEASUREMENT_UUID)
+    return ""
+
+
 HEART_RATE = Board(
     key="heart_rate",
     title="Bluetooth heart-rate strap (0x180D)",
     kind="heart_rate",
-    name_prefix="",
-    gatt=Gatt(
-        service_uuid="0000180d-0000-1000-8000-00805f9b34fb",
-        notify_uuid="00002a37-0000-1000-8000-00805f9b34fb",
-    ),
+    advertised=(SERVICE_UUID,),
+    name_prefixes=(),
+    gatt=Gatt(SERVICE_UUID, MEASUREMENT_UUID, (Characteristic(MEASUREMENT_UUID, ("notify",)),)),
+    set_up=set_up,
     heart_rate=HeartRateCodec(decode),
 )

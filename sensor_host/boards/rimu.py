@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import radians
 from typing import Final, TypeAlias
 
@@ -21,7 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array
-from sensor_host.boards.board import Board, EncodedPacket, Gatt, Motion, Packet, Packets
+from sensor_host.boards.board import (
+    AttError,
+    Board,
+    Characteristic,
+    EncodedPacket,
+    Gatt,
+    Motion,
+    Packet,
+    Packets,
+    Read,
+    SetUp,
+    Subscribe,
+    TimeBase,
+    Write,
+)
 from sensor_host.errors import DecodeError
 
 Integers: TypeAlias = NDArray[np.int64]
@@ -105,11 +119,6 @@ def decode_info(data: bytes) -> Info:
     return Info(
         rate / 10.0, acc_scale, gyr_scale, acc_range, gyr_range, per_packet, (major, minor), chip, stream & 0x0F
     )
-
-
-def is_info(data: bytes) -> bool:
-    """Tell an info record from everything else."""
-    return len(data) >= INFO_BYTES and data[0] == INFO_TYPE
 
 
 def device_time_us(data: bytes) -> int | None:
@@ -305,10 +314,6 @@ class RimuEncoder:
         self._acc: Array = np.empty((0, 3))
         self._gyr: Array = np.empty((0, 3))
 
-    def opening(self) -> bytes:
-        """Return the info record."""
-        return encode_info(self._info)
-
     def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
         """Take samples and return the packets that became full.
 
@@ -356,8 +361,11 @@ class RimuEncoder:
 # ---------------------------------------------------------------- the board
 
 _BASE = "2834{:04x}-4db0-4b10-a76c-1ec017a824ae"
+SERVICE_UUID, DATA_UUID, CONTROL_UUID, INFO_UUID = (_BASE.format(number) for number in (1, 2, 3, 4))
 
 START, STOP, IDENTIFY = 0x01, 0x02, 0x03
+
+UNKNOWN_COMMAND, OUT_OF_RANGE, WRONG_LENGTH, NOT_PERMITTED = 0x80, 0x81, 0x0D, 0x03
 
 
 def start_command(samples_per_packet: int = 0, rate_hz: float = 0.0) -> bytes:
@@ -365,29 +373,96 @@ def start_command(samples_per_packet: int = 0, rate_hz: float = 0.0) -> bytes:
     return struct.pack("<BBH", START, samples_per_packet, round(rate_hz * 10))
 
 
+def set_up() -> SetUp:
+    """Read what the device says of itself, subscribe, start."""
+    data = yield Read(INFO_UUID, keep=True)
+    yield Subscribe(DATA_UUID)
+    yield Write(CONTROL_UUID, start_command())
+    try:
+        major, minor = decode_info(data).firmware
+    except DecodeError:
+        return ""  # counted where it is decoded
+    return f"{major}.{minor}"
+
+
+class RimuDevice:
+    """The device's side: starts, stops and refuses as the profile says, and sends by `RimuEncoder`."""
+
+    def __init__(self, info: Info | None = None, *, boot_us: int = 1_000_000) -> None:
+        self.mtu = RIMU.gatt.mtu
+        self._info = info or Info()
+        self._boot_us = boot_us
+        self._encoder: RimuEncoder | None = None
+
+    @property
+    def streaming(self) -> bool:
+        return self._encoder is not None
+
+    def read(self, uuid: str) -> bytes:
+        if uuid != INFO_UUID:
+            raise AttError(NOT_PERMITTED)
+        return encode_info(self._info)
+
+    def write(self, uuid: str, data: bytes) -> Sequence[tuple[str, bytes]]:
+        if uuid != CONTROL_UUID:
+            raise AttError(NOT_PERMITTED)
+        command = data[0] if data else -1
+        if command not in (START, STOP, IDENTIFY):
+            raise AttError(UNKNOWN_COMMAND if data else WRONG_LENGTH)
+        if len(data) != (4 if command == START else 1):
+            raise AttError(WRONG_LENGTH)
+        if command == START:
+            self._start(data[1] or Info().samples_per_packet)
+        elif command == STOP:
+            self._encoder = None
+        return ()
+
+    def disconnected(self) -> None:
+        self._encoder = None
+
+    def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
+        return self._encoder.encode(t_s, acc_mps2, gyr_radps) if self._encoder else []
+
+    def flush(self) -> list[EncodedPacket]:
+        return self._encoder.flush() if self._encoder else []
+
+    def _start(self, samples_per_packet: int) -> None:
+        # the sensor has one rate; asked for another, it keeps the nearest it has
+        self._info = replace(
+            self._info,
+            samples_per_packet=min(samples_per_packet, samples_at_mtu(self.mtu)),
+            stream=(self._info.stream + 1) & 0x0F,
+        )
+        self._encoder = RimuEncoder(self._info, stream=self._info.stream, boot_us=self._boot_us)
+
+
 RIMU = Board(
     key="rimu",
     title="RIMU v1 (Seeed XIAO nRF52840 Sense with the project's firmware)",
     kind="motion",
-    name_prefix="RIMU",
+    advertised=(SERVICE_UUID,),
+    name_prefixes=("RIMU",),
     gatt=Gatt(
-        service_uuid=_BASE.format(1),
-        notify_uuid=_BASE.format(2),
-        control_uuid=_BASE.format(3),
-        info_uuid=_BASE.format(4),
-        start=start_command(),
-        stop=bytes([STOP]),
+        service_uuid=SERVICE_UUID,
+        notify_uuid=DATA_UUID,
+        characteristics=(
+            Characteristic(DATA_UUID, ("notify",)),
+            Characteristic(CONTROL_UUID, ("write",)),
+            Characteristic(INFO_UUID, ("read",)),
+        ),
     ),
+    set_up=set_up,
+    stop=(Write(CONTROL_UUID, bytes([STOP])),),
     motion=Motion(
         rate_hz=Info().rate_hz,
         acc_range_mps2=Info().acc_range_g * STANDARD_GRAVITY_MPS2,
         gyr_range_radps=radians(Info().gyr_range_dps),
         samples_per_notification=Info().samples_per_packet,
+        time_base=TimeBase.COUNTED,
         index_wrap=INDEX_WRAP,
         device_wrap_us=DEVICE_WRAP_US,
         new_decoder=RimuDecoder,
-        new_encoder=lambda rate_hz: RimuEncoder(Info(rate_hz=rate_hz)),
-        is_opening=is_info,
+        new_device=lambda rate_hz: RimuDevice(Info(rate_hz=rate_hz)),
         device_time_us=device_time_us,
     ),
 )

@@ -176,27 +176,22 @@ class Recording:
         return None
 
     def openings(self) -> tuple[Notification, ...]:
-        """Return the head of each sensor's stream: what it says of itself, and its first packet.
+        """Return the head of each sensor's stream: all up to its first packet of samples.
 
         A replay from later on needs them to know the scales and where session time began.
         """
-        boards = {sensor.role: BOARDS.get(sensor.board) for sensor in self.session.sensors}
-        waiting = {role for role, board in boards.items() if board and board.motion}
+        boards = ((sensor.role, BOARDS.get(sensor.board)) for sensor in self.session.sensors)
+        waiting = {role: board.motion.new_decoder() for role, board in boards if board and board.motion}
         found: list[Notification] = []
         for item in self._items(self._chunks):
             if not waiting:
                 break
             if not isinstance(item, Batch) or item.role not in waiting:
                 continue
-            board = boards[item.role]
-            assert board
-            assert board.motion
             for data, t_host_s in zip(item.data, item.t_host_s, strict=True):
-                packet = board.motion.device_time_us(data) is not None
-                if packet or board.motion.is_opening(data):
-                    found.append(Notification(item.role, data, t_host_s))
-                if packet:
-                    waiting.discard(item.role)
+                found.append(Notification(item.role, data, t_host_s))
+                if len(waiting[item.role].decode([data]).position):
+                    del waiting[item.role]
                     break
         return tuple(found)
 

@@ -22,9 +22,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from sensor_host.boards import BOARDS
+from sensor_host.boards.board import Read, Subscribe, Write
 from sensor_host.config import SensorConfig
 from sensor_host.errors import LinkError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SensorInfo
@@ -41,6 +42,12 @@ CONNECT_ATTEMPTS = 2
 
 # 5 s: longer than the supervision time-out of a link, after which the other side counts as gone anyway
 DISCONNECT_S = 5.0
+
+
+# 5 s: a sensor that answers at all does so within a second
+ANSWER_S = 5.0
+
+Arrivals: TypeAlias = "asyncio.Queue[Notification | LinkState | None]"
 
 
 class BleSource:
@@ -60,7 +67,7 @@ class BleSource:
         self._config = config
         self._role = role
         self._board = BOARDS[config.board]
-        self._wanted = Wanted(self._board.gatt.service_uuid, config.name, config.address)
+        self._wanted = Wanted(self._board.key, config.name, config.address)
         self._sighting: Sighting | None = None
         self._others = 0
         self._client: BleakClient | None = None
@@ -95,11 +102,11 @@ class BleSource:
         if self._others:
             detail = f"the nearest of {self._others + 1} sensors in reach; choose with --name or --address"
         # whoever was chosen stays chosen: another runner's sensor may come nearer
-        wanted = Wanted(self._wanted.service_uuid, address=sighting.address)
+        wanted = Wanted(self._wanted.board, address=sighting.address)
         pause_s = self._config.reconnect_min_s
         while True:
             yield self._state("connecting", sighting, detail)
-            arrivals: asyncio.Queue[Notification | LinkState | None] = asyncio.Queue()
+            arrivals: Arrivals = asyncio.Queue()
             try:
                 await self._connect(sighting, arrivals)
                 yield self._state("connected", sighting)
@@ -130,11 +137,10 @@ class BleSource:
 
     # ------------------------------------------------------------ one connection
 
-    async def _connect(self, sighting: Sighting, arrivals: asyncio.Queue[Notification | LinkState | None]) -> None:
+    async def _connect(self, sighting: Sighting, arrivals: Arrivals) -> None:
         """Connect, subscribe, start; what is heard from now on goes into ``arrivals``, None when the link is gone."""
         from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
 
-        gatt = self._board.gatt
         client = await establish_connection(
             BleakClientWithServiceCache,
             sighting.device,
@@ -145,28 +151,30 @@ class BleSource:
             use_services_cache=False,
         )
         self._client = client
-        if gatt.info_uuid:
-            info = bytes(await client.read_gatt_char(gatt.info_uuid))
-            arrivals.put_nowait(Notification(self._role, info, time.monotonic()))
-        await client.start_notify(gatt.notify_uuid, self._stamp_into(arrivals))
-        if gatt.control_uuid and gatt.start:
-            await client.write_gatt_char(gatt.control_uuid, gatt.start, response=True)
+        await self._set_up(client, arrivals)
         await self._watch_battery(client, arrivals)
 
-    def _stamp_into(
-        self, arrivals: asyncio.Queue[Notification | LinkState | None]
-    ) -> Callable[[BleakGATTCharacteristic, bytearray], None]:
-        role, monotonic, put = self._role, time.monotonic, arrivals.put_nowait
+    async def _set_up(self, client: BleakClient, arrivals: Arrivals) -> None:
+        """Do what the board's set-up asks for, answer by answer."""
+        set_up = self._board.set_up()
+        heard = _Answers(self._role, arrivals)
+        got = b""
+        with suppress(StopIteration):
+            action = next(set_up)
+            while True:
+                match action:
+                    case Read():
+                        got = bytes(await client.read_gatt_char(action.uuid))
+                        if action.keep:
+                            arrivals.put_nowait(Notification(self._role, got, time.monotonic()))
+                    case Subscribe():
+                        got = b""
+                        await client.start_notify(action.uuid, heard.on_notification)
+                    case Write():
+                        got = await heard.write(client, action)
+                action = set_up.send(got)
 
-        def on_notification(_: BleakGATTCharacteristic, data: bytearray) -> None:
-            t_host_s = monotonic()
-            put(Notification(role, bytes(data), t_host_s))
-
-        return on_notification
-
-    async def _watch_battery(
-        self, client: BleakClient, arrivals: asyncio.Queue[Notification | LinkState | None]
-    ) -> None:
+    async def _watch_battery(self, client: BleakClient, arrivals: Arrivals) -> None:
         """Hear of the battery where the sensor tells it. A sensor that does not is no worse for running."""
         characteristic = client.services.get_characteristic(BATTERY_LEVEL)
         if characteristic is None:
@@ -182,7 +190,7 @@ class BleSource:
             if "notify" in characteristic.properties:
                 await client.start_notify(characteristic, on_level)
 
-    async def _next(self, arrivals: asyncio.Queue[Notification | LinkState | None]) -> Notification | LinkState | None:
+    async def _next(self, arrivals: Arrivals) -> Notification | LinkState | None:
         """Return what was heard next, None when the link is gone."""
         if not arrivals.empty():
             return arrivals.get_nowait()
@@ -197,11 +205,10 @@ class BleSource:
         client, self._client = self._client, None
         if client is None:
             return
-        gatt = self._board.gatt
         with suppress(*radio_errors()):
             async with asyncio.timeout(DISCONNECT_S):
-                if client.is_connected and gatt.control_uuid and gatt.stop:
-                    await client.write_gatt_char(gatt.control_uuid, gatt.stop, response=True)
+                for stop in self._board.stop if client.is_connected else ():
+                    await client.write_gatt_char(stop.uuid, stop.data, response=stop.response)
         with suppress(*radio_errors()):
             async with asyncio.timeout(DISCONNECT_S):
                 await client.disconnect()
@@ -222,6 +229,38 @@ class BleSource:
                 f"{name or 'the sensor'} is no {self._board.title}: it lacks {error.char_specifier}; "
                 f"set sensor.board (known: {', '.join(BOARDS)}) or choose another sensor with --name"
             ) from error
+
+
+class _Answers:
+    """Hands on what a connection notifies, and tells a write of the set-up what it was answered."""
+
+    def __init__(self, role: str, arrivals: Arrivals) -> None:
+        self._role = role
+        self._put = arrivals.put_nowait
+        self._waiting: tuple[Callable[[bytes], bool], asyncio.Future[bytes]] | None = None
+
+    def on_notification(self, _: BleakGATTCharacteristic, data: bytearray) -> None:
+        t_host_s = time.monotonic()
+        notification = Notification(self._role, bytes(data), t_host_s)
+        self._put(notification)
+        if self._waiting is not None:
+            answers, answer = self._waiting
+            if not answer.done() and answers(notification.data):
+                answer.set_result(notification.data)
+
+    async def write(self, client: BleakClient, action: Write) -> bytes:
+        """Write, and return the answer where one is due."""
+        if action.answered is None:
+            await client.write_gatt_char(action.uuid, action.data, response=action.response)
+            return b""
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting = action.answered, answer
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await client.write_gatt_char(action.uuid, action.data, response=action.response)
+                return await answer
+        finally:
+            self._waiting = None
 
 
 class _Silence(Exception):  # noqa: N818 - it is no error of the program's user and never leaves this file

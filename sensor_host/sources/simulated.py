@@ -14,7 +14,7 @@ import numpy as np
 
 from pelvis.simulate import Scenario, SimulatedBlock, SimulatedRunner
 from sensor_host.boards import BOARDS
-from sensor_host.boards.board import EncodedPacket, MotionEncoder
+from sensor_host.boards.board import Device, EncodedPacket, converse
 from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SensorInfo
 
 # unpaced, the loop's other tasks get their turn this often
@@ -120,23 +120,22 @@ class SimulatedSource:
         motion = self._board.motion
         assert motion is not None
         sensor = self._scenario.sensor
-        encoder = motion.new_encoder(sensor.rate_hz)
+        device = motion.new_device(sensor.rate_hz)
         luck = np.random.default_rng([self._seed, 12])
-        opening = encoder.opening()
-        if opening:
+        for opening in converse(self._board, device):
             yield _Packet(opening, 0.0)
-        for encoded in self._encode(encoder):
+        for encoded in self._encode(device):
             if self._loss_ratio and luck.random() < self._loss_ratio:
                 continue
             # a simulated second is one of the physical world, of which the device's clock has its own idea
             yield _Packet(encoded.data, float(sensor.true_s(np.array([encoded.t_last_s]))[0]))
 
-    def _encode(self, encoder: MotionEncoder) -> Iterator[EncodedPacket]:
+    def _encode(self, device: Device) -> Iterator[EncodedPacket]:
         for block in SimulatedRunner(self._scenario, self._seed).blocks(BLOCK_S):
             if self._on_block is not None:
                 self._on_block(block)
-            yield from encoder.encode(block.t_s, block.acc_mps2, block.gyr_radps)
-        yield from encoder.flush()
+            yield from device.encode(block.t_s, block.acc_mps2, block.gyr_radps)
+        yield from device.flush()
 
 
 @dataclass(frozen=True, slots=True)
