@@ -17,6 +17,7 @@ from pelvis.averages import BALANCE_STEPS
 from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.metrics import REFUSED, STEP_METRICS, STRIDE_METRICS, Metric
 from pelvis.steps import STRAIGHT_RADPS
+from sensor_host import link_bench
 
 DOCS = Path(__file__).resolve().parent
 
@@ -150,9 +151,46 @@ def quality_page() -> str:
     )
 
 
+LINK_PAGE = """\
+# How good a link is
+
+<!-- Written by docs/generate.py from sensor_host/link_bench.py; `make docs`. -->
+
+    hipdrive bench-link                   # 60 s of the sensor in reach
+    hipdrive bench-link RUN.mcap          # what the link of a recorded run was worth
+
+`bench-link` connects as `run` does and says what this host and this sensor get across. Wear both as in a run and move: a body
+between them takes 10 to 20 dB. The exit code is 1 when the verdict is poor; `--json` prints every figure.
+
+Above all limits it says how many packets and samples came a second, and how long the first sample of a packet waits for the
+last: at 208 Hz and 8 samples 34 ms, before any radio.
+
+{table}
+
+The verdict is the worst mark: {meaning}.
+
+- **Late by** is above the fastest packets. How long those were under way cannot be known at the host; with a connection interval of
+  15 ms it is some 10 ms. The fastest of every {bin:g} s form a line, whose slope is the drift of the two clocks: it is taken out.
+- **Lost** is what the sensor's counter proves where it has one.
+- **Waited here** runs from the radio callback to the first look at the packet; a recording does not have it.
+"""
+
+
+def link_page() -> str:
+    """Return the page about the limits of a link."""
+    rows = ["| Figure | Good up to | Usable up to | Because | What helps |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {limit.title} | {limit.told(limit.good)} | {limit.told(limit.usable)} | {limit.why} | {limit.advice} |"
+        for limit in link_bench.LIMITS
+    ]
+    meaning = "; ".join(f"**{mark}**, {text}" for mark, text in link_bench.MEANING.items())
+    return LINK_PAGE.format(table="\n".join(rows), meaning=meaning, bin=link_bench.BIN_S)
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "metrics.md": metrics_page,
     DOCS / "quality.md": quality_page,
+    DOCS / "link.md": link_page,
     DOCS / "mqtt.md": mqtt_pages.page,
     DOCS / "asyncapi.json": mqtt_pages.document_text,
 }

@@ -121,6 +121,11 @@ class SensorChain:
         return self._rate_hz
 
     @property
+    def measured_rate_hz(self) -> float:
+        """The rate by the sensor's own clock, as far as known."""
+        return self._clock.rate_hz
+
+    @property
     def last_s(self) -> float:
         """Session time of the last sample."""
         return self._clock.last_s

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("record", "Look into a recording or rescue a damaged one."),
     "simulate": ("simulate", "Write a recording of a simulated runner."),
     "scan": ("scan", "List the sensors in radio range."),
+    "bench-link": ("bench_link", "Measure how well a sensor's radio link works."),
     "config": ("config", "Show or check the configuration."),
     "doctor": ("doctor", "Check this computer and say what to do."),
 }
