@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that derive from the code, or tell which are out of date.
+"""Write what derives from the code and from the radio profile (hardware/generate.py), or tell what is out of date.
 
 python docs/generate.py           write them
 python docs/generate.py --check   write nothing; exit code 1 when one is out of date
@@ -6,6 +6,7 @@ python docs/generate.py --check   write nothing; exit code 1 when one is out of 
 
 from __future__ import annotations
 
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -193,6 +194,8 @@ PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "link.md": link_page,
     DOCS / "mqtt.md": mqtt_pages.page,
     DOCS / "asyncapi.json": mqtt_pages.document_text,
+    # run, not imported: two files named generate.py cannot both be modules
+    **runpy.run_path(str(DOCS.parent / "hardware" / "generate.py"))["PAGES"],
 }
 
 

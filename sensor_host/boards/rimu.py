@@ -36,41 +36,79 @@ from sensor_host.boards.board import (
     TimeBase,
     Write,
 )
+from sensor_host.boards.rimu_profile import (
+    ACC_CLIP,
+    ATT_BYTES,
+    ATT_OUT_OF_RANGE,
+    ATT_UNKNOWN_COMMAND,
+    ATT_WRONG_LENGTH,
+    CHARACTERISTICS,
+    CONTROL_UUID,
+    DATA_TYPE,
+    DATA_UUID,
+    DEFAULT_ACC_RANGE_G,
+    DEFAULT_ACC_SCALE_NG,
+    DEFAULT_CHIP,
+    DEFAULT_GYR_RANGE_DPS,
+    DEFAULT_GYR_SCALE_NDPS,
+    DEFAULT_RATE_DHZ,
+    DEFAULT_SAMPLES_PER_PACKET,
+    DEVICE_US_OFFSET,
+    DEVICE_WRAP_US,
+    FIRST_PACKET,
+    GYR_CLIP,
+    HEADER_BYTES,
+    HEADER_FIELDS,
+    HEADER_FORMAT,
+    IDENTIFY,
+    IDENTIFY_BYTES,
+    INDEX_WRAP,
+    INFO_BYTES,
+    INFO_FORMAT,
+    INFO_TYPE,
+    INFO_UUID,
+    MTU,
+    NAME_PREFIX,
+    OVERRUN,
+    SAMPLE_BYTES,
+    SAMPLES_MOST,
+    SERVICE_UUID,
+    START,
+    START_BYTES,
+    START_FORMAT,
+    STOP,
+    STOP_BYTES,
+    STREAM_SHIFT,
+    STREAM_WRAP,
+)
 from sensor_host.errors import DecodeError
 
 Integers: TypeAlias = NDArray[np.int64]
 
-DATA_TYPE: Final = 0x10  # profile version 1, int16 acceleration and angular rate
-INFO_TYPE: Final = 0x1F  # profile version 1, info record
-
-OVERRUN, ACC_CLIP, GYR_CLIP, FIRST_PACKET = 0x01, 0x02, 0x04, 0x08
-
-HEADER_BYTES: Final = 8
-SAMPLE_BYTES: Final = 12
-INFO_BYTES: Final = 20
-INDEX_WRAP: Final = 1 << 16
-DEVICE_WRAP_US: Final = 1 << 32
 RAW_LIMIT: Final = 32767
 
-# 3 bytes of every notification are the ATT protocol's: opcode and handle
-_ATT_BYTES: Final = 3
+# ATT's own, beside the three of the profile: the characteristic has no such property
+NOT_PERMITTED: Final = 0x03
 
-_INFO = struct.Struct("<BBHIIBBHBBBB")
-_HEADER_DTYPE = np.dtype([("type", "u1"), ("flags", "u1"), ("index", "<u2"), ("device_us", "<u4")])
+_COMMAND_BYTES: Final = {START: START_BYTES, STOP: STOP_BYTES, IDENTIFY: IDENTIFY_BYTES}
+
+_HEADER = struct.Struct(HEADER_FORMAT)
+_INFO = struct.Struct(INFO_FORMAT)
+_HEADER_DTYPE = np.dtype(HEADER_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
     """What a device says of itself. Scales are whole nano-units per least significant bit, so that they stay exact."""
 
-    rate_hz: float = 208.0
-    acc_scale_ng: int = 488_000  # 0.488 mg: LSM6DS3TR-C at +-16 g
-    gyr_scale_ndps: int = 70_000_000  # 70 mdps: LSM6DS3TR-C at +-2000 dps
-    acc_range_g: int = 16
-    gyr_range_dps: int = 2000
-    samples_per_packet: int = 8
+    rate_hz: float = DEFAULT_RATE_DHZ / 10.0
+    acc_scale_ng: int = DEFAULT_ACC_SCALE_NG
+    gyr_scale_ndps: int = DEFAULT_GYR_SCALE_NDPS
+    acc_range_g: int = DEFAULT_ACC_RANGE_G
+    gyr_range_dps: int = DEFAULT_GYR_RANGE_DPS
+    samples_per_packet: int = DEFAULT_SAMPLES_PER_PACKET
     firmware: tuple[int, int] = (1, 0)
-    chip: int = 0x6A  # WHO_AM_I of the LSM6DS3TR-C
+    chip: int = DEFAULT_CHIP
     stream: int = 0
 
     @property
@@ -117,7 +155,7 @@ def decode_info(data: bytes) -> Info:
     if not (rate and acc_scale and gyr_scale):
         raise DecodeError("an info record without rate or scale", kind="foreign")
     return Info(
-        rate / 10.0, acc_scale, gyr_scale, acc_range, gyr_range, per_packet, (major, minor), chip, stream & 0x0F
+        rate / 10.0, acc_scale, gyr_scale, acc_range, gyr_range, per_packet, (major, minor), chip, stream % STREAM_WRAP
     )
 
 
@@ -125,7 +163,7 @@ def device_time_us(data: bytes) -> int | None:
     """Return the device's clock at the first sample of a data packet, None for anything else."""
     if len(data) < HEADER_BYTES or data[0] != DATA_TYPE:
         return None
-    return int.from_bytes(data[4:8], "little")
+    return int.from_bytes(data[DEVICE_US_OFFSET : DEVICE_US_OFFSET + 4], "little")
 
 
 # ---------------------------------------------------------------- decoder
@@ -149,7 +187,7 @@ class RimuDecoder:
         raw = np.frombuffer(data, "<i2", offset=HEADER_BYTES)
         wide = raw.astype(np.float64).reshape(-1, 6)
         return Packet(
-            stream=flags >> 4,
+            stream=flags >> STREAM_SHIFT,
             index=index,
             device_us=device_us,
             samples=len(wide),
@@ -200,7 +238,7 @@ class RimuDecoder:
         clipped = (flags & (ACC_CLIP | GYR_CLIP)) != 0
         return Packets(
             position=position,
-            stream=flags >> 4,
+            stream=flags >> STREAM_SHIFT,
             index=header["index"].astype(np.int64),
             device_us=header["device_us"].astype(np.int64),
             samples=samples,
@@ -212,9 +250,6 @@ class RimuDecoder:
             bad=tuple(bad),
             rates=tuple(rates),
         )
-
-
-_HEADER = struct.Struct("<BBHI")
 
 
 def _unpack(notifications: Sequence[bytes], lengths: Integers) -> tuple[NDArray[np.void], NDArray[np.int16], Integers]:
@@ -268,7 +303,7 @@ def _saturated(raw: NDArray[np.int16], samples: Integers) -> NDArray[np.bool_]:
 
 def samples_at_mtu(mtu: int) -> int:
     """Return how many samples fit into one notification; 23 gives 1, 247 gives 19."""
-    return (mtu - _ATT_BYTES - HEADER_BYTES) // SAMPLE_BYTES
+    return (mtu - ATT_BYTES - HEADER_BYTES) // SAMPLE_BYTES
 
 
 def quantise(values: Array, scale: float) -> tuple[NDArray[np.int16], bool]:
@@ -283,7 +318,9 @@ def quantise(values: Array, scale: float) -> tuple[NDArray[np.int16], bool]:
 
 def encode_packet(raw: NDArray[np.int16], *, index: int, device_us: int, flags: int = 0, stream: int = 0) -> bytes:
     """Return one data notification; ``raw`` (n, 6) counts, ``index`` and ``device_us`` wrap as on the device."""
-    head = _HEADER.pack(DATA_TYPE, flags | (stream & 0x0F) << 4, index % INDEX_WRAP, device_us % DEVICE_WRAP_US)
+    head = _HEADER.pack(
+        DATA_TYPE, flags | stream % STREAM_WRAP << STREAM_SHIFT, index % INDEX_WRAP, device_us % DEVICE_WRAP_US
+    )
     return head + raw.astype("<i2").tobytes()
 
 
@@ -360,17 +397,10 @@ class RimuEncoder:
 
 # ---------------------------------------------------------------- the board
 
-_BASE = "2834{:04x}-4db0-4b10-a76c-1ec017a824ae"
-SERVICE_UUID, DATA_UUID, CONTROL_UUID, INFO_UUID = (_BASE.format(number) for number in (1, 2, 3, 4))
-
-START, STOP, IDENTIFY = 0x01, 0x02, 0x03
-
-UNKNOWN_COMMAND, OUT_OF_RANGE, WRONG_LENGTH, NOT_PERMITTED = 0x80, 0x81, 0x0D, 0x03
-
 
 def start_command(samples_per_packet: int = 0, rate_hz: float = 0.0) -> bytes:
     """Return the write that starts the stream; 0 leaves the choice to the device."""
-    return struct.pack("<BBH", START, samples_per_packet, round(rate_hz * 10))
+    return struct.pack(START_FORMAT, START, samples_per_packet, round(rate_hz * 10))
 
 
 def set_up() -> SetUp:
@@ -407,11 +437,13 @@ class RimuDevice:
         if uuid != CONTROL_UUID:
             raise AttError(NOT_PERMITTED)
         command = data[0] if data else -1
-        if command not in (START, STOP, IDENTIFY):
-            raise AttError(UNKNOWN_COMMAND if data else WRONG_LENGTH)
-        if len(data) != (4 if command == START else 1):
-            raise AttError(WRONG_LENGTH)
+        if command not in _COMMAND_BYTES:
+            raise AttError(ATT_UNKNOWN_COMMAND if data else ATT_WRONG_LENGTH)
+        if len(data) != _COMMAND_BYTES[command]:
+            raise AttError(ATT_WRONG_LENGTH)
         if command == START:
+            if data[1] > SAMPLES_MOST:
+                raise AttError(ATT_OUT_OF_RANGE)
             self._start(data[1] or Info().samples_per_packet)
         elif command == STOP:
             self._encoder = None
@@ -431,7 +463,7 @@ class RimuDevice:
         self._info = replace(
             self._info,
             samples_per_packet=min(samples_per_packet, samples_at_mtu(self.mtu)),
-            stream=(self._info.stream + 1) & 0x0F,
+            stream=(self._info.stream + 1) % STREAM_WRAP,
         )
         self._encoder = RimuEncoder(self._info, stream=self._info.stream, boot_us=self._boot_us)
 
@@ -441,15 +473,12 @@ RIMU = Board(
     title="RIMU v1 (Seeed XIAO nRF52840 Sense with the project's firmware)",
     kind="motion",
     advertised=(SERVICE_UUID,),
-    name_prefixes=("RIMU",),
+    name_prefixes=(NAME_PREFIX,),
     gatt=Gatt(
         service_uuid=SERVICE_UUID,
         notify_uuid=DATA_UUID,
-        characteristics=(
-            Characteristic(DATA_UUID, ("notify",)),
-            Characteristic(CONTROL_UUID, ("write",)),
-            Characteristic(INFO_UUID, ("read",)),
-        ),
+        characteristics=tuple(Characteristic(uuid, properties) for uuid, properties in CHARACTERISTICS),
+        mtu=MTU,
     ),
     set_up=set_up,
     stop=(Write(CONTROL_UUID, bytes([STOP])),),

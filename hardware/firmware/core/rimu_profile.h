@@ -1,0 +1,94 @@
+/* Constants of RIMU v1, written by hardware/generate.py from hardware/rimu-v1.toml; `make docs`. */
+#ifndef RIMU_PROFILE_H
+#define RIMU_PROFILE_H
+
+/* what a host looks for */
+#define RIMU_NAME_PREFIX "RIMU"
+#define RIMU_SERVICE_UUID "28340001-4db0-4b10-a76c-1ec017a824ae"
+#define RIMU_DATA_UUID "28340002-4db0-4b10-a76c-1ec017a824ae"
+#define RIMU_CONTROL_UUID "28340003-4db0-4b10-a76c-1ec017a824ae"
+#define RIMU_INFO_UUID "28340004-4db0-4b10-a76c-1ec017a824ae"
+
+/* the link */
+#define RIMU_MTU 247u
+#define RIMU_MTU_LEAST 23u
+#define RIMU_ATT_BYTES 3u
+#define RIMU_INTERVAL_LEAST_US 7500u
+#define RIMU_INTERVAL_MOST_US 15000u
+
+/* data record */
+#define RIMU_DATA_TYPE 0x10u
+#define RIMU_HEADER_BYTES 8u
+#define RIMU_SAMPLE_BYTES 12u
+#define RIMU_SAMPLES_MOST 19u
+#define RIMU_OVERRUN 0x01u
+#define RIMU_ACC_CLIP 0x02u
+#define RIMU_GYR_CLIP 0x04u
+#define RIMU_FIRST_PACKET 0x08u
+#define RIMU_STREAM_SHIFT 4u
+#define RIMU_STREAM_WRAP 16u
+#define RIMU_INDEX_WRAP 65536ul
+#define RIMU_DEVICE_WRAP_US 4294967296ull
+
+/* info record */
+#define RIMU_INFO_TYPE 0x1Fu
+#define RIMU_INFO_BYTES 20u
+#define RIMU_DEFAULT_RATE_DHZ 2080u
+#define RIMU_DEFAULT_ACC_SCALE_NG 488000ul
+#define RIMU_DEFAULT_GYR_SCALE_NDPS 70000000ul
+#define RIMU_DEFAULT_ACC_RANGE_G 16u
+#define RIMU_DEFAULT_SAMPLES_PER_PACKET 8u
+#define RIMU_DEFAULT_GYR_RANGE_DPS 2000u
+#define RIMU_DEFAULT_CHIP 0x6Au
+
+/* control */
+#define RIMU_START 0x01u
+#define RIMU_STOP 0x02u
+#define RIMU_IDENTIFY 0x03u
+#define RIMU_START_BYTES 4u
+#define RIMU_STOP_BYTES 1u
+#define RIMU_IDENTIFY_BYTES 1u
+#define RIMU_IDENTIFY_S 3u
+#define RIMU_ATT_UNKNOWN_COMMAND 0x80u
+#define RIMU_ATT_OUT_OF_RANGE 0x81u
+#define RIMU_ATT_WRONG_LENGTH 0x0Du
+
+/* UUIDs as the radio sends them: 16 bytes, the last of the text first */
+#define RIMU_SERVICE_UUID_BYTES \
+    { 0xae, 0x24, 0xa8, 0x17, 0xc0, 0x1e, 0x6c, 0xa7, 0x10, 0x4b, 0xb0, 0x4d, 0x01, 0x00, 0x34, 0x28 }
+#define RIMU_DATA_UUID_BYTES \
+    { 0xae, 0x24, 0xa8, 0x17, 0xc0, 0x1e, 0x6c, 0xa7, 0x10, 0x4b, 0xb0, 0x4d, 0x02, 0x00, 0x34, 0x28 }
+#define RIMU_CONTROL_UUID_BYTES \
+    { 0xae, 0x24, 0xa8, 0x17, 0xc0, 0x1e, 0x6c, 0xa7, 0x10, 0x4b, 0xb0, 0x4d, 0x03, 0x00, 0x34, 0x28 }
+#define RIMU_INFO_UUID_BYTES \
+    { 0xae, 0x24, 0xa8, 0x17, 0xc0, 0x1e, 0x6c, 0xa7, 0x10, 0x4b, 0xb0, 0x4d, 0x04, 0x00, 0x34, 0x28 }
+
+/* standard services */
+#define RIMU_BATTERY_SERVICE_UUID16 0x180Fu
+#define RIMU_BATTERY_LEVEL_UUID16 0x2A19u
+#define RIMU_DEVICE_INFORMATION_SERVICE_UUID16 0x180Au
+#define RIMU_MANUFACTURER_UUID16 0x2A29u
+#define RIMU_MODEL_UUID16 0x2A24u
+#define RIMU_FIRMWARE_REVISION_UUID16 0x2A26u
+
+/* where each field begins */
+#define RIMU_DATA_TYPE_OFFSET 0u
+#define RIMU_DATA_FLAGS_OFFSET 1u
+#define RIMU_DATA_INDEX_OFFSET 2u
+#define RIMU_DATA_DEVICE_US_OFFSET 4u
+#define RIMU_INFO_TYPE_OFFSET 0u
+#define RIMU_INFO_RESERVED_OFFSET 1u
+#define RIMU_INFO_RATE_DHZ_OFFSET 2u
+#define RIMU_INFO_ACC_SCALE_NG_OFFSET 4u
+#define RIMU_INFO_GYR_SCALE_NDPS_OFFSET 8u
+#define RIMU_INFO_ACC_RANGE_G_OFFSET 12u
+#define RIMU_INFO_SAMPLES_PER_PACKET_OFFSET 13u
+#define RIMU_INFO_GYR_RANGE_DPS_OFFSET 14u
+#define RIMU_INFO_FIRMWARE_MAJOR_OFFSET 16u
+#define RIMU_INFO_FIRMWARE_MINOR_OFFSET 17u
+#define RIMU_INFO_CHIP_OFFSET 18u
+#define RIMU_INFO_STREAM_OFFSET 19u
+#define RIMU_START_SAMPLES_PER_PACKET_OFFSET 1u
+#define RIMU_START_RATE_DHZ_OFFSET 2u
+
+#endif

@@ -1,0 +1,67 @@
+"""Constants of RIMU v1, written by hardware/generate.py from hardware/rimu-v1.toml; `make docs`."""
+
+# what a host looks for
+NAME_PREFIX = "RIMU"
+SERVICE_UUID = "28340001-4db0-4b10-a76c-1ec017a824ae"
+DATA_UUID = "28340002-4db0-4b10-a76c-1ec017a824ae"
+CONTROL_UUID = "28340003-4db0-4b10-a76c-1ec017a824ae"
+INFO_UUID = "28340004-4db0-4b10-a76c-1ec017a824ae"
+
+# the link
+MTU = 247
+MTU_LEAST = 23
+ATT_BYTES = 3
+INTERVAL_LEAST_US = 7_500
+INTERVAL_MOST_US = 15_000
+
+# data record
+DATA_TYPE = 0x10
+HEADER_BYTES = 8
+SAMPLE_BYTES = 12
+SAMPLES_MOST = 19
+OVERRUN = 0x01
+ACC_CLIP = 0x02
+GYR_CLIP = 0x04
+FIRST_PACKET = 0x08
+STREAM_SHIFT = 4
+STREAM_WRAP = 16
+INDEX_WRAP = 65_536
+DEVICE_WRAP_US = 4_294_967_296
+
+# info record
+INFO_TYPE = 0x1F
+INFO_BYTES = 20
+DEFAULT_RATE_DHZ = 2_080
+DEFAULT_ACC_SCALE_NG = 488_000
+DEFAULT_GYR_SCALE_NDPS = 70_000_000
+DEFAULT_ACC_RANGE_G = 16
+DEFAULT_SAMPLES_PER_PACKET = 8
+DEFAULT_GYR_RANGE_DPS = 2_000
+DEFAULT_CHIP = 0x6A
+
+# control
+START = 0x01
+STOP = 0x02
+IDENTIFY = 0x03
+START_BYTES = 4
+STOP_BYTES = 1
+IDENTIFY_BYTES = 1
+IDENTIFY_S = 3
+ATT_UNKNOWN_COMMAND = 0x80
+ATT_OUT_OF_RANGE = 0x81
+ATT_WRONG_LENGTH = 0x0D
+
+# layouts, as the struct module writes them
+HEADER_FORMAT = "<BBHI"
+SAMPLE_FORMAT = "<6h"
+INFO_FORMAT = "<BBHIIBBHBBBB"
+START_FORMAT = "<BBH"
+
+# what stands where, for numpy and bleak
+HEADER_FIELDS = [("type", "u1"), ("flags", "u1"), ("index", "<u2"), ("device_us", "<u4")]
+DEVICE_US_OFFSET = 4
+CHARACTERISTICS = (
+    (DATA_UUID, ("notify",)),
+    (CONTROL_UUID, ("write",)),
+    (INFO_UUID, ("read",)),
+)
