@@ -279,7 +279,9 @@ def test_a_small_mtu_makes_short_packets_and_the_info_record_says_so() -> None:
     assert len(packet.data) == 20
 
 
-@pytest.mark.parametrize(("data", "code"), [("", 0x0D), ("04", 0x80), ("0108", 0x0D), ("0200", 0x0D)])
+@pytest.mark.parametrize(
+    ("data", "code"), [("", 0x0D), ("04", 0x80), ("0108", 0x0D), ("0200", 0x0D), ("01140000", 0x81)]
+)
 def test_a_command_that_is_none_is_refused_as_the_profile_says(data: str, code: int) -> None:
     with pytest.raises(AttError) as refused:
         RimuDevice().write(CONTROL_UUID, bytes.fromhex(data))
