@@ -146,16 +146,28 @@ def _bus_errors() -> tuple[type[Exception], ...]:
 
 def explain(error: Exception) -> LinkError:
     """Turn what bleak raised into one line that says what to do about it."""
-    from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError
+    from bleak.exc import (
+        BleakBluetoothNotAvailableError,
+        BleakDBusError,
+        BleakDeviceNotFoundError,
+        BleakError,
+        BleakGATTProtocolError,
+    )
 
-    said = " ".join(str(error).split()) or type(error).__name__
+    error = _told_by_bleak(error)
     if isinstance(error, BleakBluetoothNotAvailableError):
+        said = " ".join(str(error.args[0]).split())
         return LinkError(_UNAVAILABLE.get(error.reason.name, f"Bluetooth cannot be used: {said}"))
+    said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, BleakDBusError):
-        for word, text in _BUS_SAYS.items():
-            if word in error.dbus_error:
-                return LinkError(text)
-        return LinkError(f"the Bluetooth service refused: {said}")
+        text = _saying(_BUS_SAYS, f"{error.dbus_error} {error.dbus_error_details or ''}")
+        return LinkError(text or f"the Bluetooth service refused: {said}")
+    if isinstance(error, BleakGATTProtocolError):
+        return LinkError(_UNPAIRED if error.code.value in _WANTS_PAIRING else _refused(error.code.value, error.args[1]))
+    if isinstance(error, BleakDeviceNotFoundError):
+        return LinkError(_GONE)
+    if isinstance(error, BleakError):
+        return LinkError(_saying(_BLEAK_SAYS, said) or f"Bluetooth failed: {said}")
     if isinstance(error, PermissionError):
         return LinkError(_UNAVAILABLE["DENIED_BY_SYSTEM"])
     if isinstance(error, (FileNotFoundError, ConnectionError, EOFError, *_bus_errors())):
@@ -164,8 +176,36 @@ def explain(error: Exception) -> LinkError:
             "(Debian, Ubuntu: 'sudo apt install dbus bluez'; in a container, mount /run/dbus)"
         )
     if isinstance(error, TimeoutError):
-        return LinkError("Bluetooth does not answer: switch it off and on again")
+        return LinkError(_NO_ANSWER)
     return LinkError(f"Bluetooth failed: {said}")
+
+
+def _told_by_bleak(error: Exception) -> Exception:
+    """Return what bleak itself raised: bleak-retry-connector wraps it in advice for other programs."""
+    from bleak_retry_connector import (
+        BleakAbortedError,
+        BleakConnectionError,
+        BleakNotFoundError,
+        BleakOutOfConnectionSlotsError,
+    )
+
+    wrappers = (BleakAbortedError, BleakConnectionError, BleakNotFoundError, BleakOutOfConnectionSlotsError)
+    while isinstance(error, wrappers) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
+
+
+def _saying(table: dict[str, str], said: str) -> str:
+    """Return the text for the first word of the table that was said, else nothing."""
+    return next((text for word, text in table.items() if word in said), "")
+
+
+def _refused(code: int, said: str) -> str:
+    said = said.removeprefix("GATT Protocol Error: ")
+    return (
+        f"the sensor refuses what it is asked for (ATT error 0x{code:02x}, {said}): switch it off and on again; "
+        "if it still does, its firmware does not know the command"
+    )
 
 
 _NO_ADAPTER = (
@@ -185,13 +225,49 @@ _UNAVAILABLE = {
     "(Linux: join the group bluetooth with 'sudo usermod -aG bluetooth $USER' and log in again)",
 }
 
-# by a word in the name of the D-Bus error
+_NO_SERVICE = (
+    "the Bluetooth service does not run: install and start it "
+    "(Debian, Ubuntu: 'sudo apt install bluez' and 'sudo systemctl enable --now bluetooth')"
+)
+_NO_ANSWER = (
+    "the sensor was heard but does not answer: bring it near and close the app that holds it; "
+    "if it still does not, switch it and Bluetooth off and on again"
+)
+_GONE = "the sensor is out of reach or was switched off: bring it near and wake it"
+_DROPPED = "the connection dropped while it was made: bring the sensor nearer"
+_TAKEN = "another program on this computer holds the sensor's data: end it"
+_UNPAIRED = (
+    "the sensor wants to be paired first: pair it in the system's Bluetooth settings (Linux: 'bluetoothctl pair')"
+)
+
+# ATT errors of the Core Specification, 3.F.3.4.1.1: insufficient authentication, authorization, key size, encryption
+_WANTS_PAIRING = (0x05, 0x08, 0x0C, 0x0F)
+
+# by a word in the name of the D-Bus error or in what it says; the first that fits. docs/bluez.md has the situations.
 _BUS_SAYS = {
-    "ServiceUnknown": "the Bluetooth service does not run: install and start it "
-    "(Debian, Ubuntu: 'sudo apt install bluez' and 'sudo systemctl start bluetooth')",
-    "NameHasNoOwner": "the Bluetooth service does not run: start it ('sudo systemctl start bluetooth')",
+    "Notify acquired": _TAKEN,
+    "ServiceUnknown": _NO_SERVICE,
+    "NameHasNoOwner": _NO_SERVICE,
+    # who is asked to start the service cannot: systemd where it is disabled, the bus itself where there is no systemd
+    "systemd1.": _NO_SERVICE,
+    "Error.Spawn.": _NO_SERVICE,
+    # systemd does not start the service where there is no adapter, and nobody tells the bus
+    "Error.TimedOut": _NO_ADAPTER + "; if there is one, see 'systemctl status bluetooth'",
     "AccessDenied": _UNAVAILABLE["DENIED_BY_SYSTEM"],
     "NotAuthorized": _UNAVAILABLE["DENIED_BY_SYSTEM"],
     "NotReady": _UNAVAILABLE["POWERED_OFF"],
     "InProgress": "another program is using the Bluetooth adapter just now: wait a moment and try again",
+    "UnknownObject": _GONE,
+    "NotConnected": _DROPPED,
+    "Not connected": _DROPPED,
+    "le-connection-": _DROPPED,
+    "Software caused connection abort": _DROPPED,
+}
+
+# by a word in what bleak says where it has no kind of error of its own
+_BLEAK_SAYS = {
+    "' not found": _GONE,
+    "failed to discover services": _DROPPED,
+    "Service Discovery has not been performed": _DROPPED,
+    "Not connected": _DROPPED,
 }

@@ -17,7 +17,7 @@ from sensor_host.boards.rimu import CONTROL_UUID, INFO_UUID, Info, RimuEncoder, 
 from sensor_host.config import SensorConfig
 from sensor_host.errors import LinkError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification
-from sensor_host.scan import explain, scan
+from sensor_host.scan import scan
 from sensor_host.sources.ble import BATTERY_LEVEL, BleSource
 
 GATT = BOARDS["rimu"].gatt
@@ -284,31 +284,3 @@ async def test_a_device_of_another_kind_is_refused_by_what_it_lacks(air: Air) ->
     async with air(impostor), BleSource(SENSOR) as source:
         with pytest.raises(LinkError, match=rf"is no RIMU v1.*lacks {GATT.notify_uuid}"):
             await until_state(aiter(source), "lost")
-
-
-@pytest.mark.parametrize(
-    ("name", "says"),
-    [
-        ("org.freedesktop.DBus.Error.ServiceUnknown", "systemctl start bluetooth"),
-        ("org.freedesktop.DBus.Error.AccessDenied", "join the group bluetooth"),
-        ("org.bluez.Error.NotReady", "switched off"),
-        ("org.bluez.Error.InProgress", "another program"),
-        ("org.bluez.Error.Failed", "refused: .*Software caused connection abort"),
-    ],
-)
-def test_what_the_bus_refuses_is_told_with_what_to_do(name: str, says: str) -> None:
-    from bleak.exc import BleakDBusError
-
-    error = explain(BleakDBusError(name, ["Software caused connection abort"]))
-    assert error.exit_code == 5
-    with pytest.raises(LinkError, match=says):
-        raise error
-
-
-def test_no_explanation_is_longer_than_a_line() -> None:
-    from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason
-
-    for reason in BleakBluetoothNotAvailableReason:
-        assert "\n" not in str(explain(BleakBluetoothNotAvailableError("said\nso", reason)))
-    for error in (PermissionError(), FileNotFoundError(), TimeoutError(), EOFError(), OSError("gone\nfor good")):
-        assert "\n" not in str(explain(error))
