@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "Measure the accuracy against ground truth."),
     "import": ("imports", "Turn a CSV file into a recording."),
     "record": ("record", "Look into a recording or rescue a damaged one."),
-    "simulate": ("simulate", "Write a recording of a simulated runner."),
+    "simulate": ("simulate", "Record a simulated runner, or play his sensor over Bluetooth."),
     "scan": ("scan", "List the sensors in radio range."),
     "bench-link": ("bench_link", "Measure how well a sensor's radio link works."),
     "config": ("config", "Show or check the configuration."),
