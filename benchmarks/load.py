@@ -1,6 +1,6 @@
 """What a live run takes of the computer: the main processes of `hipdrive run` and `hipdrive demo`.
 
-`run` has its sensor behind a Bluetooth service on a private D-Bus (tests/virtual_bluez.py) that notifies at the real
+`run` has its sensor behind a Bluetooth service on a private D-Bus (tests/bluetooth.py) that notifies at the real
 pace; `demo` computes its runner as well. Children (broker, player) are shown apart. The start is left out: what counts
 is an hour of running. Reads /proc, so it runs on Linux only.
 """
@@ -18,15 +18,9 @@ from pathlib import Path
 
 from measure import HIPDRIVE, ROOT, table
 
-from pelvis.simulate import Scenario
-from sensor_host.boards import BOARDS
-from sensor_host.boards.rimu import CONTROL_UUID, INFO_UUID
-from sensor_host.ports import Notification
-from sensor_host.sources.simulated import SimulatedSource
-
 sys.path.append(str(ROOT / "tests"))
 
-from virtual_bluez import Characteristic, Peripheral, VirtualBluez
+from bluetooth import Bluetooth, Spec
 
 SETTLE_S = 15.0
 MEASURE_S = 45.0
@@ -38,33 +32,13 @@ async def run(folder: Path) -> None:
     if daemon is None:
         print("| run | not measured: dbus-daemon is not installed |")
         return
-    runner = SimulatedSource(Scenario(), paced=False, duration_s=SETTLE_S + MEASURE_S + 10.0)
-    heard = [arrival for arrival in runner.arrivals() if isinstance(arrival, Notification)]
-    gatt = BOARDS["rimu"].gatt
-    characteristics = [
-        Characteristic(gatt.notify_uuid, ["notify"]),
-        Characteristic(CONTROL_UUID, ["write"]),
-        Characteristic(INFO_UUID, ["read"], heard[0].data),
-    ]
-    sensor = Peripheral("RIMU bench", "C0:FF:EE:00:00:7A", {gatt.service_uuid: characteristics})
-    async with VirtualBluez(folder, daemon, sensor) as bluez, asyncio.TaskGroup() as group:
+    async with Bluetooth(folder, daemon, Spec("RIMU bench", runs=True, standing_s=5.0)) as bluetooth:
         arguments = (HIPDRIVE, "run", "--no-console", "--no-record", "--for", "10m")
-        environment = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": bluez.address}
+        environment = os.environ | {"DBUS_SYSTEM_BUS_ADDRESS": bluetooth.address}
         child = await asyncio.create_subprocess_exec(*arguments, env=environment, stdout=DEVNULL, stderr=PIPE)
-        started = asyncio.Event()
-        sensor.on_write = lambda *_: started.set()
         async with asyncio.timeout(30.0):
-            await started.wait()
-        feeding = group.create_task(feed(bluez, sensor, heard[1:]))
+            await bluetooth.until(0, "streaming")
         await watch("run", child)
-        feeding.cancel()
-
-
-async def feed(bluez: VirtualBluez, sensor: Peripheral, heard: list[Notification]) -> None:
-    begin_s = asyncio.get_running_loop().time()
-    for arrival in heard:
-        await asyncio.sleep(max(0.0, begin_s + arrival.t_host_s - asyncio.get_running_loop().time()))
-        await bluez.notify(sensor, BOARDS["rimu"].gatt.notify_uuid, arrival.data)
 
 
 async def demo() -> None:

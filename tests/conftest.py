@@ -14,12 +14,14 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from bluetooth import Bluetooth, OpenBluetooth, Spec
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -109,6 +111,27 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     return folder
+
+
+# ---------------------------------------------------------------- Bluetooth
+
+
+@pytest.fixture
+def open_bluetooth(
+    needs: Needs, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> OpenBluetooth:
+    """Return what opens a Bluetooth of its own with these sensors in reach, for this test and its children."""
+    daemon = needs("dbus-daemon")
+    if find_spec("bumble") is None:
+        skip_or_fail("bumble is not installed (the extra virtual)")
+
+    @contextlib.asynccontextmanager
+    async def open_it(*sensors: Spec, **setting: Any) -> AsyncIterator[Bluetooth]:
+        async with Bluetooth(tmp_path_factory.mktemp("dbus"), daemon, *sensors, **setting) as bluetooth:
+            monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluetooth.address)
+            yield bluetooth
+
+    return open_it
 
 
 # ---------------------------------------------------------------- sound

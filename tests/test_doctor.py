@@ -6,12 +6,13 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from bluetooth import OpenBluetooth
 from rich.console import Console
 
 from sensor_host import doctor, places
@@ -117,18 +118,13 @@ def test_a_missing_system_bus_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 async def test_bluetooth_is_told_apart_missing_off_and_working(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, needs: Callable[[str], str]
+    open_bluetooth: OpenBluetooth,
 ) -> None:
     import asyncio
 
-    from virtual_bluez import VirtualBluez
-
     told: dict[str, Check] = {}
     for name, powered, adapter in (("works", True, True), ("off", False, True), ("missing", True, False)):
-        folder = tmp_path / name
-        folder.mkdir()
-        async with VirtualBluez(folder, needs("dbus-daemon"), powered=powered, adapter=adapter) as bluez:
-            monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bluez.address)
+        async with open_bluetooth(powered=powered, adapter=adapter):
             assert (await asyncio.to_thread(doctor.check_dbus)).ok
             told[name] = await asyncio.to_thread(doctor.check_bluetooth)
     assert told["works"].ok

@@ -1,0 +1,214 @@
+"""A virtual board, heard by the radio source over real GATT; and `hipdrive simulate --ble`, which plays one."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from contextlib import aclosing
+from typing import Self
+
+import pytest
+from bleak import BleakClient
+from bleak.exc import BleakGATTProtocolError
+from bluetooth import Bluetooth, OpenBluetooth, Spec
+
+from sensor_host.boards.rimu import CONTROL_UUID, DATA_UUID, INFO_UUID, RIMU, RimuDecoder
+from sensor_host.cli import call
+from sensor_host.config import SensorConfig
+from sensor_host.ports import Notification
+from sensor_host.scan import scan
+from sensor_host.sources.ble import BleSource
+from sensor_host.virtual_board import address_of
+
+SENSOR = SensorConfig(name="RIMU sim", scan_timeout_s=20.0, watchdog_s=5.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
+
+
+async def hear(count: int, sensor: SensorConfig = SENSOR) -> list[Notification]:
+    """Return the first notifications of a connection."""
+    heard: list[Notification] = []
+    async with BleSource(sensor) as source, aclosing(aiter(source)) as arrivals:
+        async for arrival in arrivals:
+            if isinstance(arrival, Notification):
+                heard.append(arrival)
+            if len(heard) == count:
+                break
+    return heard
+
+
+# ---------------------------------------------------------------- the board
+
+
+async def test_it_streams_in_real_time_from_the_moment_it_is_started(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec("RIMU sim", runs=True)):
+        heard = await hear(30)
+    packets = RimuDecoder().decode([notification.data for notification in heard])
+    assert not packets.bad
+    assert packets.index.tolist() == [8 * number for number in range(29)]
+    assert packets.first.tolist() == [True] + 28 * [False]
+    # the device's clock went on before it was started, and goes as fast as this computer's
+    spans_us = packets.device_us - packets.device_us[0]
+    assert spans_us[-1] == pytest.approx(28 * 8 / 208 * 1e6, rel=1e-3)
+    host_s = heard[-1].t_host_s - heard[1].t_host_s
+    assert host_s > 0.5 * spans_us[-1] * 1e-6
+
+
+async def test_every_start_is_a_stream_of_its_own(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec("RIMU sim", runs=True)):
+        first, second = await hear(5), await hear(5)
+    streams = [RimuDecoder().decode([n.data for n in heard]).stream[0] for heard in (first, second)]
+    assert streams == [1, 2]
+    gap_us = [int.from_bytes(heard[1].data[4:8], "little") for heard in (first, second)]
+    assert gap_us[1] > gap_us[0]
+
+
+async def test_what_it_refuses_reaches_the_host_as_the_att_error_it_is(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec("RIMU sim")):
+        (seen,) = await scan(0.3)
+        async with BleakClient(seen.device) as client:
+            with pytest.raises(BleakGATTProtocolError) as refused:
+                await client.write_gatt_char(CONTROL_UUID, b"\x7f", response=True)
+            assert refused.value.code == 0x80
+            with pytest.raises(BleakGATTProtocolError, match="Read Not Permitted"):
+                await client.read_gatt_char(CONTROL_UUID)
+            assert len(await client.read_gatt_char(INFO_UUID)) == 20
+
+
+async def test_where_the_mtu_is_small_it_sends_one_sample_a_notification(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec("RIMU sim", runs=True, mtu=23)):
+        heard = await hear(20)
+    assert {len(notification.data) for notification in heard[1:]} == {20}
+    assert RimuDecoder().decode([n.data for n in heard]).index.tolist() == list(range(19))
+
+
+async def test_it_tells_the_host_what_it_is_and_how_much_charge_is_left(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec("RIMU sim")) as bluetooth:
+        await bluetooth.discharge(0, 0.5)
+        (seen,) = await scan(0.3)
+        async with BleakClient(seen.device) as client:
+            assert bytes(await client.read_gatt_char("2a24")) == b"virtual rimu"
+            assert bytes(await client.read_gatt_char("2a19")) == b"\x32"
+            data = client.services.get_characteristic(DATA_UUID)
+            assert data is not None
+            assert data.max_write_without_response_size == RIMU.gatt.mtu - 3
+
+
+async def test_a_name_too_long_for_the_advertisement_is_heard_from_the_answer_to_a_scan(
+    open_bluetooth: OpenBluetooth,
+) -> None:
+    name = "RIMU with a very long name"
+    async with open_bluetooth(Spec(name)):
+        (seen,) = await scan(0.5)
+    assert (seen.name, seen.board) == (name, "rimu")
+
+
+# ---------------------------------------------------------------- the command
+
+
+class Played:
+    """``hipdrive simulate --ble`` as a process of its own."""
+
+    def __init__(self, bluetooth: Bluetooth) -> None:
+        self._bluetooth = bluetooth
+
+    async def __aenter__(self) -> Self:
+        command = ("-m", "sensor_host.cli", "simulate", "--ble", await self._bluetooth.adapter())
+        self.process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=PIPE, stderr=PIPE)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.communicate()
+
+    async def line(self) -> str:
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode().rstrip()
+
+
+async def test_the_command_is_a_sensor_until_ctrl_c_and_says_what_becomes_of_it(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth() as bluetooth, Played(bluetooth) as played:
+        assert await played.line() == "advertising as RIMU sim"
+        heard = await hear(5)
+        assert [(await played.line()).split()[0] for _ in range(4)] == [
+            "connected",
+            "started",
+            "stopped",
+            "disconnected",
+        ]
+        played.process.send_signal(signal.SIGINT)
+        rest, errors = await played.process.communicate()
+    assert (played.process.returncode, rest, errors) == (0, b"", b"")
+    assert not RimuDecoder().decode([n.data for n in heard]).bad
+
+
+async def test_an_adapter_that_is_pulled_out_is_told_in_one_line(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth() as bluetooth, Played(bluetooth) as played:
+        await played.line()
+        await bluetooth.pull_adapters()
+        _, errors = await played.process.communicate()
+    assert played.process.returncode == 5
+    assert errors.count(b"\n") == 1
+    assert b"is gone" in errors
+
+
+def test_the_same_name_has_the_same_address_and_it_is_a_random_static_one() -> None:
+    assert address_of("RIMU sim") == address_of("RIMU sim") != address_of("RIMU 2")
+    assert int(address_of("RIMU sim")[:2], 16) >= 0xC0
+
+
+@pytest.mark.parametrize(
+    ("adapter", "code", "says"),
+    [
+        ("nonsense:0", 2, "names no Bluetooth controller; write usb:0"),
+        ("usb", 2, "names no Bluetooth controller; write usb:0"),
+        ("tcp-client:127.0.0.1:9", 5, "no Bluetooth controller listens at tcp-client:127.0.0.1:9"),
+        ("serial:/dev/there-is-none", 5, "no Bluetooth adapter serial:/dev/there-is-none"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_is_told_in_one_line(
+    adapter: str, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("bumble")
+    assert call(["simulate", "--ble", adapter]) == code
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        ("[Errno 16] Device or resource busy", "in use by the system: free it with 'sudo systemctl stop bluetooth'"),
+        ("[Errno 1] Operation not permitted", "run this command as root"),
+        ("[Errno 19] No such device", "plug one in"),
+    ],
+)
+def test_what_the_kernel_answers_is_told_with_what_to_do(
+    number: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transport = pytest.importorskip("bumble.transport")
+
+    async def refuse(_: str) -> None:
+        raise OSError(int(number[7:9].strip("]")), number)
+
+    monkeypatch.setattr(transport, "open_transport", refuse)
+    assert call(["simulate", "--ble", "hci-socket:0"]) == 5
+    assert says in capsys.readouterr().err
+
+
+def test_without_bumble_the_line_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sensor_host import hci
+
+    monkeypatch.setattr(hci, "find_spec", lambda _: None)
+    assert call(["simulate", "--ble"]) == 2
+    assert 'pip install "hipdrive[virtual]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [["-o", "x.mcap"], ["--csv", "x.csv"], ["--board", "heart_rate"], ["--board", "none"]])
+def test_what_does_not_go_with_it_is_refused(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(["simulate", "--ble", "usb:0", *more]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
