@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
+from asyncio.subprocess import PIPE, create_subprocess_exec
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bluetooth import OpenBluetooth, Spec
 
 from sensor_host.boards.rimu import RimuEncoder
 from sensor_host.cli import call
@@ -148,3 +152,24 @@ def test_a_recording_without_a_radio_is_refused_in_one_line(tmp_path: Path, caps
     capsys.readouterr()
     assert call(["bench-link", str(recording)]) == 3
     assert "no radio link to judge" in capsys.readouterr().err
+
+
+async def test_a_live_link_is_judged_with_its_drop_and_its_broken_packets(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec(runs=True)) as bluetooth:
+        command = (sys.executable, "-m", "sensor_host.cli", "bench-link", "--for", "4s", "--json")
+        bench = await create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+        await bluetooth.until(0, "streaming")
+        await bluetooth.drop(0)
+        await bluetooth.until(0, "streaming")
+        await bluetooth.tamper(0, "cut", 20)
+        told, said = await bench.communicate()
+    assert b"lost" in said
+    figures = json.loads(told)
+    assert figures["drops"] == 1
+    assert figures["bad_notifications"] >= 1
+    # each packet that was cut is known by the counter to be missing
+    assert figures["lost_samples"] >= 8 * figures["bad_notifications"]
+    assert figures["rate_off_ratio"] < 0.05
+    assert figures["queued_p99_s"] is not None
+    assert figures["verdict"] in ("usable", "poor")
+    assert bench.returncode == (figures["verdict"] == "poor")

@@ -48,7 +48,7 @@ def command(
     runner: str | None,
     settings: Sequence[str],
 ) -> None:
-    """Write a recording of a simulated runner, or be his sensor.
+    """Write a recording of a simulated runner, or be the runner's sensor.
 
     The runner stands, then runs; the sensor is biased, noisy and crooked like
     a real one. The bytes are those the sensor would send, and their order and
