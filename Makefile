@@ -7,7 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench fuzz docs clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ format: .venv/.ready-dev ## let ruff put the files in order
 
 bench: .venv/.ready-test ## measure speed and memory, print the tables of docs/performance.md
 	@$(BIN)/python benchmarks/run_all.py $(ARGS)
+
+fuzz: .venv/.ready-fuzz ## feed the boards' codecs with bytes that reach new branches (ARGS="-max_total_time=600")
+	@$(BIN)/python tests/fuzz_boards.py $(or $(ARGS),-max_total_time=600)
 
 docs: .venv/.ready-test ## write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py

@@ -1,6 +1,6 @@
 """Make the project's own Python environment in .venv and install hipdrive into it.
 
-    python3 .ci/environment.py run|test|dev
+    python3 .ci/environment.py run|test|dev|fuzz
 
 Needs python3 >= 3.11 with pip, or with venv. A bare Debian has no ensurepip, so that ``python3 -m venv`` fails there:
 then virtualenv is fetched by pip into .python/, which belongs to the project as well. Nothing outside the project
@@ -19,7 +19,7 @@ TOOLS = os.path.join(ROOT, ".python")
 BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin")
 VENV_PYTHON = os.path.join(BIN, "python.exe" if os.name == "nt" else "python")
 
-EXTRAS = {"run": "sound", "test": "sound,test", "dev": "sound,dev"}
+EXTRAS = {"run": "sound", "test": "sound,test", "dev": "sound,dev", "fuzz": "fuzz"}
 
 
 def stop(text):

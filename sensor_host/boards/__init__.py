@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from sensor_host.boards.board import Board
 from sensor_host.boards.heart_rate import HEART_RATE
+from sensor_host.boards.movesense import MOVESENSE
+from sensor_host.boards.polar import POLAR
 from sensor_host.boards.rimu import RIMU
 
-BOARDS: dict[str, Board] = {board.key: board for board in (RIMU, HEART_RATE)}
+# in the order in which they are tried: what measures motion and advertises a heart rate besides is taken for the motion
+BOARDS: dict[str, Board] = {board.key: board for board in (RIMU, MOVESENSE, POLAR, HEART_RATE)}
 
 # the board of foreign data, which comes as `TimedBlock` and needs no codec
 TIMED = "timed"

@@ -61,11 +61,48 @@ class Packet:
     gyr_radps: Array
 
 
+def gathered(
+    rows: Sequence[tuple[int, Packet]],
+    bad: Sequence[tuple[int, DecodeError]] = (),
+    rates: Sequence[tuple[int, float]] = (),
+) -> Packets:
+    """Return packets that were decoded one by one as `Packets`: ``rows`` are position and packet."""
+    none = [np.empty((0, 3))]
+    packets = [packet for _, packet in rows]
+    return Packets(
+        position=np.array([position for position, _ in rows], np.int64),
+        stream=np.array([packet.stream for packet in packets], np.int64),
+        index=np.array([packet.index for packet in packets], np.int64),
+        device_us=np.array([packet.device_us for packet in packets], np.int64),
+        samples=np.array([packet.samples for packet in packets], np.int64),
+        overrun=np.array([packet.overrun for packet in packets], np.bool_),
+        first=np.array([packet.first for packet in packets], np.bool_),
+        clipped=np.array([packet.clipped for packet in packets], np.bool_),
+        acc_mps2=np.concatenate([packet.acc_mps2 for packet in packets] or none),
+        gyr_radps=np.concatenate([packet.gyr_radps for packet in packets] or none),
+        bad=tuple(bad),
+        rates=tuple(rates),
+    )
+
+
+def widened(values: NDArray[np.float32]) -> Array:
+    """Return float32 values as a device sent them in float64.
+
+    Raises
+    ------
+    DecodeError
+        When one is no number or infinite: then the bytes are no measurement.
+    """
+    if not np.isfinite(values).all():
+        raise DecodeError("values that are no numbers", kind="foreign")
+    return values.astype(np.float64)
+
+
 class MotionDecoder(Protocol):
     """Turns notifications into packets; remembers what the device said of itself (its scales, its rate)."""
 
     def decode_one(self, data: bytes) -> Packet | None:
-        """Decode a live run's usual portion as `decode` does, or return None where it is no good packet."""
+        """Decode a live run's usual portion as `decode` does, or return None and leave it to `decode`, untouched."""
         ...
 
     def decode(self, notifications: Sequence[bytes]) -> Packets:
@@ -163,13 +200,17 @@ class TimeBase(StrEnum):
 class Motion:
     """The codec of an inertial sensor.
 
-    ``index_wrap`` and ``device_wrap_us`` are where its counters start again; 0 where it has none. ``device_time_us``
-    reads the device's clock out of a packet, None where there is none. ``new_device`` takes the nominal rate.
+    ``acc_step_mps2`` and ``gyr_step_radps`` are the finest difference its bytes can tell at any value in range.
+    ``index_wrap`` and ``device_wrap_us`` are where its counters start again; 0 where it has none; ``device_step_us`` is
+    how finely the device's clock counts. ``device_time_us`` reads it out of a packet, None where there is none.
+    ``new_device`` takes the nominal rate.
     """
 
     rate_hz: float
     acc_range_mps2: float
     gyr_range_radps: float
+    acc_step_mps2: float
+    gyr_step_radps: float
     samples_per_notification: int
     time_base: TimeBase
     index_wrap: int
@@ -177,6 +218,7 @@ class Motion:
     new_decoder: Callable[[], MotionDecoder]
     new_device: Callable[[float], Device]
     device_time_us: Callable[[bytes], int | None]
+    device_step_us: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +289,7 @@ class Board:
 
     It is recognised by any of the services in ``advertised`` or by a name that begins with one of ``name_prefixes``.
     ``stop`` is written before leaving. ``refusal`` says why its figures of a run could not be trusted; such a board is
-    used only when the user insists.
+    used only when the user insists. ``missing`` says what to do where a sensor of its name lacks its characteristics.
     """
 
     key: str
@@ -261,6 +303,7 @@ class Board:
     motion: Motion | None = None
     heart_rate: HeartRateCodec | None = None
     refusal: str = ""
+    missing: str = ""
 
     def recognises(self, name: str, services: Sequence[str]) -> bool:
         """Tell whether a device that advertises this name and these services (lower case) is one."""

@@ -225,6 +225,8 @@ class BleSource:
         # After data has flowed a missing characteristic is a service list that came incomplete; that mends itself.
         if isinstance(error, BleakCharacteristicNotFoundError) and not self._heard_data:
             name = self._sighting.name if self._sighting else ""
+            if self._board.missing:
+                raise LinkError(f"{name or 'the sensor'}: {self._board.missing}") from error
             raise LinkError(
                 f"{name or 'the sensor'} is no {self._board.title}: it lacks {error.char_specifier}; "
                 f"set sensor.board (known: {', '.join(BOARDS)}) or choose another sensor with --name"
