@@ -265,6 +265,8 @@ class SensorChain:
             except DecodeError as error:
                 self._note_bad(error)
                 continue
+            if reading is None:
+                continue
             self._samples += 1
             said.append(HeartRate(self._session_time_of(at_host_s), reading.heart_rate_bpm, reading.rr_s))
         return said

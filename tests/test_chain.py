@@ -166,6 +166,7 @@ def test_heart_rate_is_put_into_the_pelvis_time() -> None:
         [
             Notification("heart_rate", encode_heart_rate(151, [0.4, 0.41]), 57.5),
             Notification("heart_rate", b"", 58.0),
+            Notification("heart_rate", encode_heart_rate(80, contact=False), 58.5),
         ]
     )
     (reading,) = said

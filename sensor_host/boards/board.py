@@ -127,15 +127,15 @@ class AttError(Exception):
         self.code = code
 
 
-class Device(Protocol):
-    """The device's side of a board: what it answers, and its encoder.
+class Peripheral(Protocol):
+    """The device's side of any board: what it answers.
 
     Attributes
     ----------
     mtu
         ATT MTU of the standing connection; bounds the length of a notification to ``mtu - 3`` bytes.
     streaming
-        Whether it was started: only then `encode` gives packets.
+        Whether it was started: only then it sends what it measures.
     """
 
     mtu: int
@@ -167,12 +167,24 @@ class Device(Protocol):
         """Take that the link is gone: whatever a disconnect stops is stopped."""
         ...
 
+
+class Device(Peripheral, Protocol):
+    """The device's side of an inertial sensor: what it answers, and its encoder."""
+
     def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
         """Take samples in the sensor frame at the device's times ``t_s`` and return the packets that became full."""
         ...
 
     def flush(self) -> list[EncodedPacket]:
         """Return what is left as a last, shorter packet, where the board knows such."""
+        ...
+
+
+class HeartRateDevice(Peripheral, Protocol):
+    """The device's side of a heart-rate sensor: what it answers, and its encoder."""
+
+    def encode(self, heart_rate_bpm: float, rr_s: Sequence[float] = (), energy_kj: int | None = None) -> list[bytes]:
+        """Return the notifications of one measurement; a heart rate of 0 is a sensor without skin contact."""
         ...
 
 
@@ -223,9 +235,13 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class HeartRateCodec:
-    """The codec of a heart-rate sensor. ``decode`` raises `DecodeError`."""
+    """The codec of a heart-rate sensor.
 
-    decode: Callable[[bytes], HeartRateReading]
+    ``decode`` raises `DecodeError` and returns None where the sensor says that it measures nothing.
+    """
+
+    decode: Callable[[bytes], HeartRateReading | None]
+    new_device: Callable[[], HeartRateDevice]
 
 
 # ---------------------------------------------------------------- over the radio
@@ -310,7 +326,7 @@ class Board:
         return any(uuid in services for uuid in self.advertised) or any(map(name.startswith, self.name_prefixes))
 
 
-def converse(board: Board, device: Device) -> list[bytes]:
+def converse(board: Board, device: Peripheral) -> list[bytes]:
     """Set a device up without a radio and return what a recording would have of it.
 
     Raises
