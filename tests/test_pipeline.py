@@ -103,6 +103,7 @@ def test_the_input_of_these_tests_makes_the_core_say_everything_it_can() -> None
     assert kinds[Motion]
     flags = {flag for step in only(Step, all_said(208.0)) for flag in step.flags}
     assert {"lost_samples", "clipped"} <= flags
+    assert {"levelled", "clipped"} <= {notice.kind for notice in only(Notice, all_said(208.0))}
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)

@@ -261,8 +261,9 @@ class Activity:
 class Notice:
     """Something the listener must know about the measurement itself.
 
-    ``kind`` is a stable word: levelled, level_from_running, heading_found, no_gyroscope, each said once;
-    sensor_slipped, said once per slip: the sensor has moved on the belt, its place is learned anew.
+    ``kind`` is a stable word: levelled, level_from_running, heading_found, no_gyroscope, clipped, each said once;
+    sensor_slipped, said once per slip: the sensor has moved on the belt, its place is learned anew. The host adds
+    sensor_unfit: the sensor cannot measure running, and is used all the same.
     ``text`` says it in a sentence.
     """
 

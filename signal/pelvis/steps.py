@@ -618,6 +618,10 @@ class StepTracker:
         self._steps += 1
         contact_id = yield from self._settle_touch(anchor, events.initial_contact, row)
         known_s = self._past.known_s(row)
+        if evidence.clipped_ratio:
+            yield from self._tell(
+                "clipped", "Shocks go beyond the sensor's range and are cut off: such steps are less certain.", row
+            )
         yield Step(
             step_index=self._steps - 1,
             stride_index=(self._steps - 1) // 2,
