@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sensor_host.boards.board import Board
 from sensor_host.boards.heart_rate import HEART_RATE
+from sensor_host.boards.metamotion import METAMOTION
 from sensor_host.boards.movesense import MOVESENSE
 from sensor_host.boards.polar import POLAR
 from sensor_host.boards.rimu import RIMU
+from sensor_host.boards.thingy52 import THINGY52
+from sensor_host.boards.witmotion import WITMOTION
 
 # in the order in which they are tried: what measures motion and advertises a heart rate besides is taken for the motion
-BOARDS: dict[str, Board] = {board.key: board for board in (RIMU, MOVESENSE, POLAR, HEART_RATE)}
+BOARDS: dict[str, Board] = {
+    board.key: board for board in (RIMU, MOVESENSE, POLAR, METAMOTION, WITMOTION, THINGY52, HEART_RATE)
+}
 
 # the board of foreign data, which comes as `TimedBlock` and needs no codec
 TIMED = "timed"
@@ -20,3 +25,9 @@ TIMED = "timed"
 def board_of(name: str, services: Sequence[str]) -> str:
     """Return the key of the board that advertises so, empty where none of ours does."""
     return next((key for key, board in BOARDS.items() if board.recognises(name, services)), "")
+
+
+def unfit(keys: Iterable[str]) -> list[str]:
+    """Return, for each of these boards whose figures of a run cannot be trusted, a sentence that says why."""
+    boards = (BOARDS.get(key) for key in keys)
+    return [f"{board.title} cannot measure running: {board.refusal}" for board in boards if board and board.refusal]
