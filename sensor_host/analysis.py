@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from pelvis.data import CoreInput, CoreOutput, Gap, Motion, Samples, Speed, Step, Stride
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.speed import TREADMILL
+from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config
 from sensor_host.errors import InputError
@@ -75,6 +76,7 @@ class RecordingInput:
                 yield from router.take_batch(item.role, item.data, item.t_host_s)
             else:
                 yield from router.take(item)
+        tally.warnings += unfit(sensor.board for sensor in self._recording.session.sensors)
         if self._recording.cut:
             tally.warnings.append("the recording ends in the middle: its last second may be missing")
         for chain in router.chains.values():

@@ -30,6 +30,8 @@ class SensorConfig(Section, frozen=True):
     name: str = ""
     address: str = ""
     placement: Literal["sacrum", "waist_front", "waist_side"] = "sacrum"
+    # use a sensor that cannot measure running; its runs say so
+    force: bool = False
     scan_timeout_s: Annotated[float, Meta(gt=0, le=600)] = 30.0
     # 3 s: ten times the longest pause a healthy link shows between notifications of 8 samples
     watchdog_s: Annotated[float, Meta(gt=0, le=60)] = 3.0

@@ -18,8 +18,9 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from pelvis.data import Command, CoreInput, Gap, HeartRate, Marker, Motion, Samples, Speed
+from pelvis.data import Command, CoreInput, Gap, HeartRate, Marker, Motion, Notice, Samples, Speed
 from pelvis.pipeline import Pipeline, Settings
+from sensor_host.boards import unfit
 from sensor_host.errors import HipdriveError
 from sensor_host.ports import (
     Arrival,
@@ -141,6 +142,7 @@ class Session:
             workers = [group.create_task(self._work(sink), name=sink.name) for sink in self._sinks]
             recording = group.create_task(self._record(), name="recorder")
             self._say(SessionState("online"))
+            self._say_unfit()
             self._reader = group.create_task(self._read(), name="source")
             if self._stopped:
                 self._reader.cancel()
@@ -191,6 +193,12 @@ class Session:
         self.tally.take(said)
         for sink in self._sinks:
             sink.put(said)
+
+    def _say_unfit(self) -> None:
+        """Say of a sensor that cannot measure running that it is used all the same."""
+        for text in unfit(sensor.board for sensor in self.info.sensors):
+            self.tally.warnings.append(text)
+            self._say(Notice(0.0, "sensor_unfit", text, 0.0))
 
     def _say_health(self, t_host_s: float) -> None:
         self._next_health_s = t_host_s + HEALTH_PERIOD_S

@@ -14,6 +14,7 @@ from sensor_host.commands.options import DURATION, raw, resolve, session_options
 @click.option("--for", "for_s", type=DURATION, help="End after this time, as in 45m; without it, end with Ctrl-C.")
 @click.option("--name", help="Take the sensor of this name.")
 @click.option("--address", help="Take the sensor with this address; hipdrive scan lists them.")
+@click.option("--force", is_flag=True, help="Use the sensor even if it cannot measure running.")
 @click.option("--no-record", is_flag=True, help="Keep nothing of this run.")
 @session_options
 def command(
@@ -21,6 +22,7 @@ def command(
     for_s: float | None,
     name: str | None,
     address: str | None,
+    force: bool,
     no_record: bool,
     broker: str | None,
     no_sound: bool,
@@ -48,6 +50,7 @@ def command(
         ("--broker", "mqtt.broker", broker),
         ("--name", "sensor.name", name),
         ("--address", "sensor.address", address),
+        ("--force", "sensor.force", "true" if force else None),
         raw(no_calibration),
     ).config
     conduct(

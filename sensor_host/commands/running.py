@@ -19,9 +19,10 @@ from typing import Self
 import click
 
 from sensor_host import places
+from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config
-from sensor_host.errors import BrokerError, HipdriveError
+from sensor_host.errors import BrokerError, ConfigError, HipdriveError
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
 from sensor_host.recording.writer import RecordingWriter
@@ -127,6 +128,7 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
     async with AsyncExitStack() as stack:
         # the sensor first, for without one there is nothing to do; the file last, for it must not stay behind empty
         await stack.enter_async_context(source)
+        _refuse_unfit(source, config)
         outcome = Outcome(_describe(source, plan), Tally())
         url = await _open_broker(stack, outcome, config)
         recorder = _open_recorder(outcome, plan) if plan.record else None
@@ -151,6 +153,15 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         why = mqtt.detail.partition(";")[0]
         outcome.failures.append(BrokerError(f"{why}; {mqtt.dropped} messages of this run were not published"))
     return outcome
+
+
+def _refuse_unfit(source: Source, config: Config) -> None:
+    """Raise `ConfigError` for a sensor that cannot measure running, unless the user insists."""
+    if source.mode is Mode.LIVE and not config.sensor.force:
+        for text in unfit(sensor.board for sensor in source.sensors):
+            raise ConfigError(
+                f"{text}; use another sensor, or insist with --force (sensor.force = true)", path="sensor.force"
+            )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,0 +1,107 @@
+"""A sensor that cannot measure running is refused before anything is recorded, unless the user insists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from sensor_host.analysis import open_input
+from sensor_host.boards import BOARDS
+from sensor_host.boards.board import converse
+from sensor_host.cli import call
+from sensor_host.commands.running import Plan, conduct
+from sensor_host.config import Config, MqttConfig, RecordingConfig, SensorConfig
+from sensor_host.errors import ConfigError
+from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SensorInfo
+from sensor_host.runners import Profile
+from sensor_host.summary import Tally
+
+REASON = "Nordic Thingy:52 cannot measure running: its accelerometer ends at 2 g, running reaches 6 g and more"
+
+
+class LiveSource:
+    """A sensor over the radio that was set up and then measured nothing."""
+
+    mode = Mode.LIVE
+
+    def __init__(self, config: SensorConfig, role: str = Role.PELVIS) -> None:
+        self.entered = 0
+        self._board = BOARDS[config.board]
+        self._role = role
+
+    @property
+    def sensors(self) -> tuple[SensorInfo, ...]:
+        return (SensorInfo(self._role, self._board.key, name="Thingy"),)
+
+    async def __aenter__(self) -> Self:
+        self.entered += 1
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.entered -= 1
+
+    async def __aiter__(self) -> AsyncIterator[Arrival]:
+        motion = self._board.motion
+        assert motion is not None
+        yield LinkState(self._role, "connected", 100.0)
+        for data in converse(self._board, motion.new_device(motion.rate_hz)):
+            yield Notification(self._role, data, 100.1)
+        yield LinkState(self._role, "closed", 100.2)
+
+
+def plan(tmp_path: Path, sensor: SensorConfig) -> Plan:
+    config = Config(sensor=sensor, mqtt=MqttConfig(broker="off"), recording=RecordingConfig(directory=str(tmp_path)))
+    return Plan(config=config, profile=Profile(), record=True, sound=False, console=False, as_json=True)
+
+
+def recordings(tmp_path: Path) -> list[Path]:
+    return list(tmp_path.rglob("*.mcap"))
+
+
+def test_it_is_refused_in_a_line_that_says_why_and_how_to_insist(tmp_path: Path) -> None:
+    sensor = SensorConfig(board="thingy52")
+    source = LiveSource(sensor)
+    with pytest.raises(ConfigError) as caught:
+        conduct(source, plan(tmp_path, sensor))
+    assert str(caught.value) == f"{REASON}; use another sensor, or insist with --force (sensor.force = true)"
+    assert caught.value.exit_code == 2
+    assert source.entered == 0, "it was let go"
+    assert recordings(tmp_path) == []
+
+
+def test_a_sensor_that_can_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sensor = SensorConfig(board="witmotion")
+    conduct(LiveSource(sensor), plan(tmp_path, sensor))
+    said = json.loads(capsys.readouterr().out)
+    assert said["warnings"] == []
+    assert said["notices"] == []
+
+
+def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sensor_host.sources.ble.BleSource", LiveSource)
+    settings = ("sensor.board=thingy52", "mqtt.broker=off", f"recording.directory={tmp_path}")
+    run = ["run", *(part for one in settings for part in ("--set", one))]
+    assert call([*run, "--force", "--no-sound", "--json"]) == 0
+    live = json.loads(capsys.readouterr().out)
+    (path,) = recordings(tmp_path)
+    recorded = open_input(path)
+    assert recorded.config.sensor.force
+
+    assert call(["replay", str(path), "--speed", "max", "--no-sound", "--json", "--broker", "off"]) == 0
+    replayed = json.loads(capsys.readouterr().out)
+    for said in (live, replayed):
+        assert said["warnings"] == [REASON]
+        assert [(notice["kind"], notice["text"]) for notice in said["notices"]] == [("sensor_unfit", REASON)]
+
+    tally = Tally()
+    assert list(recorded.items(tally)) == []
+    assert tally.warnings == [REASON]
