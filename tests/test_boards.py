@@ -25,6 +25,7 @@ from pelvis.pipeline import Pipeline
 from pelvis.simulate import Scenario, SensorModel, SimulatedBlock
 from sensor_host.boards import BOARDS, board_of
 from sensor_host.boards.board import (
+    FIRMWARE_REVISION,
     Action,
     AttError,
     Board,
@@ -453,7 +454,7 @@ def declares(board: Board, action: Action) -> bool:
         Subscribe: {"notify", "indicate"},
         Write: {"write" if isinstance(action, Write) and action.response else "write-without-response"},
     }
-    properties = {c.uuid: c.properties for c in board.gatt.characteristics}
+    properties = {c.uuid: c.properties for c in board.gatt.characteristics} | {FIRMWARE_REVISION: ("read",)}
     return bool(needed[type(action)] & set(properties.get(action.uuid, ())))
 
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from pelvis.data import STANDARD_GRAVITY_MPS2
 from sensor_host.boards import BOARDS, board_of
-from sensor_host.boards.board import Packets, Read, Subscribe, Write, converse
+from sensor_host.boards.board import FIRMWARE_REVISION, Packets, Read, Subscribe, Write, converse
 from sensor_host.boards.metamotion import (
     COMMAND_UUID,
-    FIRMWARE_UUID,
     METAMOTION,
     NOTIFY_UUID,
     SERVICE_UUID,
@@ -103,7 +102,7 @@ def dialogue(device: MetaMotionDevice) -> list[str]:
             got = b""
             match action:
                 case Read():
-                    assert action.uuid == FIRMWARE_UUID
+                    assert action.uuid == FIRMWARE_REVISION
                     did.append("read")
                     got = device.read(action.uuid)
                 case Subscribe():

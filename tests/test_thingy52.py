@@ -174,12 +174,17 @@ def test_the_device_clips_where_chip_and_firmware_do(acc_g: float, dps: float, c
     assert ThingyDecoder().decode([*said, packet.data]).clipped.tolist() == [True]
 
 
-@pytest.mark.parametrize("zeros", [raw(acc=(0, 0, 0)), raw(gyr=(0, 0, 0)), bytes(18)])
+@pytest.mark.parametrize("zeros", [raw(acc=(0, 0, 0)), bytes(18)])
 def test_a_sensor_that_is_not_ready_is_a_lost_sample_and_no_zero(zeros: bytes) -> None:
     packets = ThingyDecoder().decode([AT_200_HZ, zeros, raw(), zeros, zeros, raw()])
     assert packets.position.tolist() == [2, 5]
     assert packets.index.tolist() == [1, 4]
     assert packets.bad == ()
+
+
+def test_a_sensor_at_rest_may_have_angular_rates_of_zero() -> None:
+    packets = ThingyDecoder().decode([AT_200_HZ, raw(gyr=(0, 0, 0))])
+    assert packets.gyr_radps.tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_every_connection_is_a_stream_of_its_own() -> None:

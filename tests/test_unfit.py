@@ -76,6 +76,15 @@ def test_it_is_refused_in_a_line_that_says_why_and_how_to_insist(tmp_path: Path)
     assert recordings(tmp_path) == []
 
 
+def test_a_replay_is_never_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Replayed(LiveSource):
+        mode = Mode.REPLAY
+
+    sensor = SensorConfig(board="thingy52")
+    conduct(Replayed(sensor), plan(tmp_path, sensor))
+    assert json.loads(capsys.readouterr().out)["warnings"] == [REASON]
+
+
 def test_a_sensor_that_can_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sensor = SensorConfig(board="witmotion")
     conduct(LiveSource(sensor), plan(tmp_path, sensor))

@@ -246,6 +246,9 @@ class HeartRateCodec:
 
 # ---------------------------------------------------------------- over the radio
 
+# of the Device Information service, which any board may have beside its own; no board's `Gatt` lists it
+FIRMWARE_REVISION = "00002a26-0000-1000-8000-00805f9b34fb"
+
 
 @dataclass(frozen=True, slots=True)
 class Characteristic:

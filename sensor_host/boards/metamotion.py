@@ -35,6 +35,7 @@ import numpy as np
 
 from pelvis.data import STANDARD_GRAVITY_MPS2, Array
 from sensor_host.boards.board import (
+    FIRMWARE_REVISION,
     AttError,
     Board,
     Characteristic,
@@ -96,7 +97,6 @@ _PACKED: Final = {
 
 _BASE = "326a{}-85cb-9195-d9dd-464cfbbae75a"
 SERVICE_UUID, COMMAND_UUID, NOTIFY_UUID = (_BASE.format(number) for number in ("9000", "9001", "9006"))
-FIRMWARE_UUID = "00002a26-0000-1000-8000-00805f9b34fb"
 
 NOT_PERMITTED: Final = 0x03
 
@@ -143,7 +143,7 @@ _STOP: Final = (
 
 def set_up() -> SetUp:
     """Stop what runs, find out the chips, set them to 200 Hz and their largest ranges, start both."""
-    version = yield Read(FIRMWARE_UUID, keep=True)
+    version = yield Read(FIRMWARE_REVISION, keep=True)
     yield Subscribe(NOTIFY_UUID)
     for stop in _STOP:  # noqa: UP028 - a tuple cannot be sent what each is answered
         yield stop
@@ -294,7 +294,7 @@ class MetaMotionDevice:
         return GYROSCOPES.get((self._information[GYROSCOPE] or b"\xff")[0])
 
     def read(self, uuid: str) -> bytes:
-        if uuid != FIRMWARE_UUID:
+        if uuid != FIRMWARE_REVISION:
             raise AttError(NOT_PERMITTED)
         return self._firmware
 
@@ -373,6 +373,8 @@ METAMOTION = Board(
         rate_hz=RATE_HZ,
         acc_range_mps2=ACC_RANGE_G * STANDARD_GRAVITY_MPS2,
         gyr_range_radps=radians(GYR_RANGE_DPS),
+        acc_step_mps2=STANDARD_GRAVITY_MPS2 / 2048.0,
+        gyr_step_radps=radians(1.0 / _PER_DPS[0x0]),
         samples_per_notification=SAMPLES,
         time_base=TimeBase.ARRIVAL,
         index_wrap=0,

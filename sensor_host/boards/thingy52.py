@@ -13,8 +13,8 @@ How it works
    whole write, and every write wears the flash. What is read in the end opens the stream, in a recording too.
 3. The firmware turns the accelerometer's axes round so that it reads +1 g along an axis that points down; angular rate
    is left as the chip has it. Here acceleration is turned back: at rest it is +1 g upward, as everywhere in hipdrive.
-4. A sensor that is not ready is sent as zeros. A sample with all three accelerations or all three angular rates at zero
-   is left out and its place counted as lost. A sensor at rest loses a few of its samples by that; it has more.
+4. A sensor that is not ready is sent as zeros. Three accelerations of zero at once are not measured in this world: such
+   a sample is left out and its place counted as lost. Angular rates of zero are: a sensor at rest has them.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ GYR_RANGE_DPS: Final = 1023.0  # 11 bits before the point, sign included
 ACC_SCALE_MPS2: Final = STANDARD_GRAVITY_MPS2 / 1024.0
 GYR_SCALE_RADPS: Final = radians(1.0 / 32.0)
 
+SHORTEST_MS, LONGEST_MS = 100, 5000
 DATA_BYTES: Final = 18
 CONFIG_BYTES: Final = 9
 
@@ -73,7 +74,9 @@ def set_up() -> SetUp:
         raise LinkError(f"the Thingy's motion configuration has {len(config)} bytes, {CONFIG_BYTES} expected")
     *intervals, rate_hz, wake = _CONFIG.unpack(config)
     if rate_hz != RATE_HZ:
-        yield Write(CONFIG_UUID, _CONFIG.pack(*intervals, RATE_HZ, wake))
+        # what no firmware should have would reject the whole write
+        intervals = [min(max(interval, SHORTEST_MS), LONGEST_MS) for interval in intervals]
+        yield Write(CONFIG_UUID, _CONFIG.pack(*intervals, RATE_HZ, min(wake, 1)))
     config = yield Read(CONFIG_UUID, keep=True)
     if len(config) != CONFIG_BYTES or _CONFIG.unpack(config)[3] != RATE_HZ:
         raise LinkError(f"the Thingy does not take {RATE_HZ} Hz: reset it and try again")
@@ -126,7 +129,7 @@ class ThingyDecoder:
 
 
 def _ready(data: bytes) -> bool:
-    return data[0:6] != _NOT_READY and data[6:12] != _NOT_READY
+    return data[0:6] != _NOT_READY
 
 
 class ThingyDevice:
@@ -151,7 +154,9 @@ class ThingyDevice:
         if uuid != CONFIG_UUID or len(data) != CONFIG_BYTES:
             raise AttError(NOT_PERMITTED)
         *intervals, rate_hz, wake = _CONFIG.unpack(data)
-        if not (all(100 <= interval <= 5000 for interval in intervals) and 1 <= rate_hz <= 200 and wake <= 1):
+        if not all(SHORTEST_MS <= interval <= LONGEST_MS for interval in intervals):
+            raise AttError(NOT_PERMITTED)
+        if not (1 <= rate_hz <= RATE_HZ and wake <= 1):
             raise AttError(NOT_PERMITTED)
         self._config = data
         return ()
@@ -189,6 +194,8 @@ THINGY52 = Board(
         rate_hz=float(RATE_HZ),
         acc_range_mps2=ACC_RANGE_G * STANDARD_GRAVITY_MPS2,
         gyr_range_radps=radians(GYR_RANGE_DPS),
+        acc_step_mps2=ACC_SCALE_MPS2,
+        gyr_step_radps=GYR_SCALE_RADPS,
         samples_per_notification=1,
         time_base=TimeBase.ARRIVAL,
         index_wrap=0,

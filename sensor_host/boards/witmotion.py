@@ -10,8 +10,7 @@ a checksum.
 How it works
 ------------
 1. Within a notification nothing is lost: a frame in it is taken where it begins with its two bytes and what follows, as
-   far as it is there, begins a frame too. One that notifications cut waits until what follows begins a frame. A
-   notification that begins like a frame and is long enough holds one: what an earlier one had begun is given up.
+   far as it is there, begins a frame too. One that notifications cut waits until what follows begins a frame.
 2. Bytes that belong to no frame are skipped and reported; by their number at least so many samples are counted as lost.
    A whole frame that was lost leaves no trace.
 3. The sensor streams from the moment of subscription, at the rate it was left with. The set-up reads rate and
@@ -95,9 +94,6 @@ class FrameReader:
     def read(self, data: bytes) -> tuple[list[tuple[int, bytes]], int]:
         """Return (bytes skipped since the frame before, frame) for each frame, and how many bytes were skipped now."""
         dropped = 0
-        if 0 < len(self._rest) < FRAME_BYTES <= len(data) and data[:2] in _HEADERS:
-            dropped, self._rest = len(self._rest), b""
-        self._skipped += dropped
         begins = len(self._rest)
         data = self._rest + data
         frames: list[tuple[int, bytes]] = []
@@ -296,6 +292,8 @@ WITMOTION = Board(
         rate_hz=RATE_HZ,
         acc_range_mps2=ACC_RANGE_G * STANDARD_GRAVITY_MPS2,
         gyr_range_radps=radians(GYR_RANGE_DPS),
+        acc_step_mps2=ACC_SCALE_MPS2,
+        gyr_step_radps=GYR_SCALE_RADPS,
         samples_per_notification=1,
         time_base=TimeBase.ARRIVAL,
         index_wrap=0,
