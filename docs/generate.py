@@ -1,4 +1,4 @@
-"""Write what derives from the code and from the radio profile (hardware/generate.py), or tell what is out of date.
+"""Write what derives from the code and from hardware/ (generate.py, pages.py), or tell what is out of date.
 
 python docs/generate.py           write them
 python docs/generate.py --check   write nothing; exit code 1 when one is out of date
@@ -196,6 +196,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "asyncapi.json": mqtt_pages.document_text,
     # run, not imported: two files named generate.py cannot both be modules
     **runpy.run_path(str(DOCS.parent / "hardware" / "generate.py"))["PAGES"],
+    **runpy.run_path(str(DOCS.parent / "hardware" / "pages.py"))["PAGES"],
 }
 
 
