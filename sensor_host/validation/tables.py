@@ -199,8 +199,7 @@ PLACEMENTS = {
     "5 cm to the left": Device(lever_m=(0.0, 0.05, 0.0)),
     "5 cm higher": Device(lever_m=(0.0, 0.0, 0.05)),
     "5 cm lower": Device(lever_m=(0.0, 0.0, -0.05)),
-    "on soft tissue that swings at 12 Hz": Device(wobble_hz=12.0),
-}
+} | {f"on soft tissue that swings at {hz:g} Hz": Device(wobble_hz=hz) for hz in (8.0, 12.0, 20.0, 30.0)}
 
 
 def _touches(measured: Measured) -> Table:
