@@ -9,11 +9,16 @@ from asyncio.subprocess import PIPE
 from contextlib import aclosing
 from typing import Self
 
+import numpy as np
 import pytest
 from bleak import BleakClient
 from bleak.exc import BleakGATTProtocolError
 from bluetooth import Bluetooth, OpenBluetooth, Spec
+from msgspec.structs import replace
 
+from pelvis.data import STANDARD_GRAVITY_MPS2
+from sensor_host.boards import BOARDS
+from sensor_host.boards.board import Board, Packets
 from sensor_host.boards.rimu import CONTROL_UUID, DATA_UUID, INFO_UUID, RIMU, RimuDecoder
 from sensor_host.cli import call
 from sensor_host.config import SensorConfig
@@ -52,6 +57,33 @@ async def test_it_streams_in_real_time_from_the_moment_it_is_started(open_blueto
     assert spans_us[-1] == pytest.approx(28 * 8 / 208 * 1e6, rel=1e-3)
     host_s = heard[-1].t_host_s - heard[1].t_host_s
     assert host_s > 0.5 * spans_us[-1] * 1e-6
+
+
+@pytest.mark.parametrize("board", [board for board in BOARDS.values() if board.motion], ids=lambda board: board.key)
+async def test_every_board_is_set_up_and_heard_over_the_air(open_bluetooth: OpenBluetooth, board: Board) -> None:
+    assert board.motion is not None
+    name = f"{(board.name_prefixes or (board.title,))[0]} sim"
+    decoder = board.motion.new_decoder()
+
+    async def measure() -> Packets:
+        """Return the packets with which a stream begins."""
+        async with BleSource(replace(SENSOR, board=board.key, name=name)) as source, aclosing(aiter(source)) as heard:
+            async for arrival in heard:
+                if isinstance(arrival, Notification):
+                    packets = decoder.decode([arrival.data])
+                    assert not packets.bad
+                    if packets.first.any():
+                        return packets
+        raise AssertionError
+
+    async with open_bluetooth(Spec(name, board=board.key, runs=True, standing_s=60.0)):
+        (seen,) = await scan(0.5)
+        first, second = await measure(), await measure()
+    assert seen.board == board.key
+    for number, packets in enumerate((first, second), start=1):
+        assert (packets.stream[0], packets.first[0]) == (number, True)
+        # a runner that stands still
+        assert np.linalg.norm(packets.acc_mps2, axis=1) == pytest.approx(STANDARD_GRAVITY_MPS2, rel=0.05)
 
 
 async def test_every_start_is_a_stream_of_its_own(open_bluetooth: OpenBluetooth) -> None:
