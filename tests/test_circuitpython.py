@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -454,6 +455,8 @@ class World:
         self.services: dict[Any, FakeService] = {}
         self.adapter = FakeAdapter(self, packet_bytes)
         self.dice = np.random.default_rng(7)
+        self.interval_refused = False
+        self.reloads_on_error = False
 
     def sleep(self, duration_s: float) -> None:
         self.pass_us(duration_s * 1e6 + INTERPRETER_US)
@@ -490,9 +493,10 @@ class World:
     def connect(self, _: Any) -> None:
         assert self.adapter.advertising, "nothing is advertised"
         self.adapter.advertising = False
-        self.adapter.connections = (FakeConnection(self.adapter.packet_bytes),)
+        self.adapter.connections = (FakeConnection(self, self.adapter.packet_bytes),)
 
     def subscribe(self, on: Any) -> None:
+        assert self.data().can_be_subscribed
         self.data().subscribed = on
 
     def write(self, data: bytes) -> None:
@@ -508,6 +512,13 @@ class World:
     def lose_link(self, _: Any) -> None:
         """The link breaks while a notification is being sent."""
         self.data().broken = True
+
+    def break_battery(self, _: Any) -> None:
+        """The next value of the battery is refused; the link stays."""
+        self.services[0x180F].found[0x2A19].refused = True
+
+    def refuse_interval(self, _: Any) -> None:
+        self.interval_refused = True
 
     def reset_sensor(self, _: Any) -> None:
         self.chip.reset()
@@ -547,6 +558,11 @@ class World:
                 PacketBuffer=FakePacketBuffer,
                 Attribute=type("Attribute", (), {"NO_ACCESS": 0, "OPEN": 1}),
                 BluetoothError=type("BluetoothError", (Exception,), {}),
+            ),
+            "supervisor": module(
+                "supervisor",
+                runtime=type("Runtime", (), {"usb_connected": False}),
+                set_next_code_file=lambda _, *, reload_on_error: setattr(self, "reloads_on_error", reload_on_error),
             ),
             "rimu": rimu,
         }
@@ -635,8 +651,11 @@ class FakeCharacteristic:
         made.world = service.world
         made.properties, made.max_length = kept["properties"], kept["max_length"]
         made.fixed = kept.get("fixed_length", False)
+        # CircuitPython gives the descriptor that subscribes the permission to read
+        made.can_be_subscribed = kept.get("read_perm", 1) == 1
         made.kept = kept.get("initial_value", b"")
-        made.sent, made.written, made.subscribed, made.broken = [], [], False, False
+        made.sent, made.written = [], []
+        made.subscribed = made.broken = made.refused = False
         service.found[uuid.value] = made
         return made
 
@@ -652,6 +671,9 @@ class FakeCharacteristic:
             self.broken = False
             self.world.disconnect(None)
             raise ConnectionError("not connected")
+        if self.refused:
+            self.refused = False
+            raise OSError("refused")
         self.kept = data
         if self.subscribed:
             assert self.properties & self.NOTIFY
@@ -672,10 +694,24 @@ class FakePacketBuffer:
 
 
 class FakeConnection:
-    def __init__(self, packet_bytes: int) -> None:
+    def __init__(self, world: World, packet_bytes: int) -> None:
+        self._world = world
         self.connected = True
         self.max_packet_length = packet_bytes
-        self.connection_interval = 50.0
+        self._interval_ms = 50.0
+
+    @property
+    def connection_interval(self) -> float:
+        return self._interval_ms
+
+    @connection_interval.setter
+    def connection_interval(self, interval_ms: float) -> None:
+        if self._world.interval_refused:
+            raise ConnectionError("invalid state")
+        self._interval_ms = interval_ms
+
+    def disconnect(self) -> None:
+        self._world.disconnect(None)
 
 
 class FakeAdapter:
@@ -690,6 +726,7 @@ class FakeAdapter:
 
     def start_advertising(self, data: bytes, *, scan_response: bytes, interval: float) -> None:
         assert not self.advertising
+        assert not self.connections
         assert len(data) <= 31
         assert len(scan_response) <= 31
         assert 0.02 <= interval <= 10.24
@@ -779,6 +816,29 @@ def test_a_host_that_leaves_stops_the_stream_and_the_next_one_finds_it_again(
     assert streams == sorted(streams)
 
 
+def test_a_host_that_refuses_the_interval_is_served_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([(0.5, "refuse_interval", None), *host(1.0)], end_s=6.0)
+    world.play(monkeypatch)
+    assert world.data().sent[-1][0] > 5.9e6
+    assert len(world.adapter.advertised) == 1
+
+
+def test_what_the_radio_refuses_in_mid_run_ends_in_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The battery is told once a minute, at the start for the first time."""
+    world = World([*host(1.0), (30.0, "break_battery", None), *host(65.0)], end_s=70.0)
+    world.play(monkeypatch)
+    streams = [(t_us, unpack(data)[1] >> 4) for t_us, data in world.data().sent]
+    assert 61e6 < max(t_us for t_us, stream in streams if stream == 1) < 63e6
+    assert max(streams) == (streams[-1][0], 2)
+    assert streams[-1][0] > 69.9e6
+
+
+def test_on_battery_an_error_that_nobody_foresaw_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([], end_s=0.5)
+    world.play(monkeypatch)
+    assert world.reloads_on_error
+
+
 def test_what_a_host_wrote_as_it_left_is_not_obeyed_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     leaving = [(4.0, "write", b"\x01\x00\x00\x00"), (4.0, "disconnect", None), (6.0, "connect", None)]
     world = World([*host(1.0), *leaving, (6.1, "subscribe", True)], end_s=9.0)
@@ -853,3 +913,82 @@ def test_types_and_pins_are_those_of_circuitpythons_own_stubs(tmp_path: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- on the parent of CircuitPython's interpreter
+
+# run by MicroPython and by CPython; the sources of both files are put in front
+ON_MICROPYTHON = """
+import gc
+rimu, model = {"__name__": "rimu"}, {"__name__": "model"}
+exec(RIMU, rimu)
+exec(MODEL, model)
+chip, clock, digest, packets = model["Lsm6ds3trc"](), [1000000], [0], [0]
+def send(packet):
+    packets[0] += 1
+    for word in packet:
+        digest[0] = (digest[0] * 31 + (word & 0xFFFF)) % 999983
+device = rimu["Device"](chip, send, lambda: clock[0], lambda s: None)
+device.command(b"\\x01\\x00\\x00\\x00", 244)
+x = 12345
+for k in range(4000):
+    row = []
+    for _ in range(6):
+        x = (x * 1103 + 12345) % 65536
+        row.append(x - 32768)
+    chip.measure(row[:3], row[3:])
+    clock[0] += 4808
+    if k in (1000, 2000, 3000):
+        chip.fail_in = 7 + k // 100
+    if chip.int1() and k // 500 != 3:
+        device.serve()
+try:
+    device.command(b"\\x09", 244)
+except rimu["CommandError"] as error:
+    print("refused", error.code)
+print(packets[0], digest[0], device.errors, device.info(), round(device.rest_s() * 1e6))
+
+class Quiet:
+    def read(self, register, into):
+        if register == rimu["FIFO_STATUS1"]:
+            into[0], into[1] = 48, 0x80
+        elif register == rimu["WHO_AM_I"]:
+            into[0] = 0x6A
+    def write(self, register, value):
+        pass
+clock[0] = 5
+device = rimu["Device"](Quiet(), lambda packet: None, lambda: clock[0], lambda s: None)
+device.command(b"\\x01\\x00\\x00\\x00", 244)
+device.serve()
+clock[0] = (1 << 32) + 7
+device.serve()
+gc.collect()
+if hasattr(gc, "mem_alloc"):
+    before = gc.mem_alloc()
+    for _ in range(100):
+        device.serve()
+    print("bytes", (gc.mem_alloc() - before) // 100)
+compile(CODE, "code.py", "exec")
+"""
+
+
+def test_micropython_sends_the_same_bytes_and_needs_little_memory(needs: Callable[[str], str], tmp_path: Path) -> None:
+    sources = {
+        "RIMU": FIRMWARE / "rimu.py",
+        "CODE": FIRMWARE / "code.py",
+        "MODEL": Path(__file__).with_name("lsm6ds3trc.py"),
+    }
+    texts = [f"{name} = {path.read_text(encoding='utf-8')!r}\n" for name, path in sources.items()]
+    script = tmp_path / "both.py"
+    script.write_text("".join(texts) + ON_MICROPYTHON, encoding="utf-8")
+
+    def output(*command: str) -> list[str]:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+        return done.stdout.splitlines()
+
+    *told, memory = output(needs("micropython"), "-X", "heapsize=1m", str(script))
+    assert told == output(sys.executable, str(script))
+    assert told[0] == "refused 128"
+    # the clock's integers are over 30 bits here; a list or a buffer a packet would be more
+    assert int(memory.removeprefix("bytes ")) <= 160

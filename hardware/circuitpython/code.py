@@ -20,6 +20,7 @@ import board
 import busio
 import digitalio
 import rimu
+import supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ RADIO_ERRORS = (OSError, _bleio.BluetoothError)
 
 
 def now_us() -> int:
-    """Return the device's clock: microseconds since boot by the 32 kHz crystal, in steps of 31 us."""
+    """Return the device's clock: microseconds since boot by the 32 kHz clock, in steps of 31 us."""
     return time.monotonic_ns() // 1000
 
 
@@ -115,7 +116,7 @@ class Radio:
             service,
             _bleio.UUID(rimu.DATA_UUID),
             properties=c.NOTIFY,
-            read_perm=_bleio.Attribute.NO_ACCESS,
+            # no read_perm, though nothing is to be read: with NO_ACCESS nobody could subscribe either
             write_perm=_bleio.Attribute.NO_ACCESS,
             max_length=rimu.HEADER_BYTES + rimu.SAMPLES_MOST * rimu.SAMPLE_BYTES,
         )
@@ -187,6 +188,8 @@ class Radio:
         """Be found anew, and forget what the last host wrote and nobody read."""
         while self.command():
             pass
+        if _bleio.adapter.advertising:
+            return
         _bleio.adapter.start_advertising(self._advertisement, scan_response=self._scan_response, interval=0.1)
 
 
@@ -208,8 +211,11 @@ def obey(device: rimu.Device, radio: Radio, link: "_bleio.Connection", written: 
         return 0
     radio.info.value = bytearray(device.info())
     if done == rimu.START:
-        # asked for only now: some hosts refuse while they still look for services
-        link.connection_interval = INTERVAL_MS
+        try:
+            # asked for only now: some hosts refuse while they still look for services
+            link.connection_interval = INTERVAL_MS
+        except RADIO_ERRORS as error:
+            print("interval", error)
     return done
 
 
@@ -244,8 +250,21 @@ def stream(device: rimu.Device, radio: Radio, battery: Battery, link: "_bleio.Co
             silent = 0
 
 
+def wait_for_host() -> "_bleio.Connection":
+    """Flash until somebody connects."""
+    link = connection()
+    while link is None:
+        BLUE.flash(0.005)
+        time.sleep(0.5)
+        link = connection()
+    return link
+
+
 def main() -> None:
     """Advertise, serve, and again."""
+    if not supervisor.runtime.usb_connected:
+        # nobody is there to read of an error: begin anew after one
+        supervisor.set_next_code_file(None, reload_on_error=True)
     wires, battery, radio = Wires(), Battery(), Radio()
     device = rimu.Device(wires, radio.send, now_us, time.sleep)
     radio.info.value = bytearray(device.info())
@@ -254,16 +273,16 @@ def main() -> None:
     while True:
         device.stop()
         BLUE.off()
-        radio.advertise()
-        link = connection()
-        while link is None:
-            BLUE.flash(0.005)
-            time.sleep(0.5)
-            link = connection()
         try:
-            stream(device, radio, battery, link)
+            radio.advertise()
+            stream(device, radio, battery, wait_for_host())
         except RADIO_ERRORS as error:
             print("link", error)
+            time.sleep(1)
+            link = connection()
+            if link is not None:
+                # a host that is still there begins anew
+                link.disconnect()
 
 
 RED, BLUE = Light(board.LED_RED), Light(board.LED_BLUE)
