@@ -144,7 +144,8 @@ class _Slicer:
         return given
 
 
-# slicing by `view[ALL]` uses this one slice; `view[:]` would make one each time. CircuitPython has no slice(None).
+# slicing by `view[ALL]` uses this one slice; `view[:]` makes one each time, in most versions. CircuitPython has no
+# slice(None).
 ALL = _Slicer()[:]
 
 
