@@ -364,6 +364,16 @@ def test_a_transfer_that_breaks_off_anywhere_garbles_nothing_and_every_hole_is_s
     assert max(hole for hole, _ in found) <= 8
 
 
+def test_a_pattern_misread_once_garbles_nothing_and_loses_nothing() -> None:
+    bench = Bench()
+    bench.start()
+    rows = random_rows(800)
+    for k in range(0, 800, 80):
+        bench.chip.glitches = 1
+        bench.run(rows[k : k + 80])
+    assert holes(bench) == [(0, False)] * 100
+
+
 def test_a_sensor_that_lost_its_settings_is_set_up_anew() -> None:
     bench = Bench()
     bench.start()

@@ -71,6 +71,7 @@ class Wires:
     """The I2C bus to the sensor, which has its own power pin."""
 
     def __init__(self) -> None:
+        # CircuitPython drives outputs strongly (H0H1), as the sensor's start needs it
         self._power = digitalio.DigitalInOut(board.IMU_PWR)
         self._power.switch_to_output(value=True)
         time.sleep(0.05)  # 35 ms: data sheet, turn-on

@@ -376,6 +376,9 @@ class Device:
     def _drain(self) -> int:
         status = self._status
         self._bus.read(FIFO_STATUS1, status)
+        if status[2] and not self._missing and not status[1] & STATUS_OVERRUN:
+            # inside a sample, and nothing went wrong? Users of sister chips saw this where a sample came just then
+            self._bus.read(FIFO_STATUS1, status)
         now_us = self._now_us()
         words = status[0] | (status[1] & 0x07) << 8
         if status[1] & STATUS_OVERRUN:
