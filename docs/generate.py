@@ -114,6 +114,8 @@ contact time differs much from what it has been at the same foot. The coach spea
 
 `settling` stands at the first {settling} steps of a run, its first two seconds among them: they are provisional.
 
+The first step of a session with clipped samples is also told as the notice `clipped`: a sensor whose range is too small.
+
 One more flag lowers nothing: `{late}`. Whether somebody runs takes five steps to tell, where it could be stairs up to sixteen;
 the steps before are said then, all at once. They are measured as well as others, but too late to act upon.
 """

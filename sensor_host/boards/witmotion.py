@@ -174,15 +174,16 @@ class WitMotionDecoder:
         self._rate_hz = 0.0
 
     def decode_one(self, data: bytes) -> Packet | None:
-        if not (self._open and self._reader.between_frames) or len(data) != FRAME_BYTES or data[:2] != DATA:
-            return None
-        return alone(self._take(0, data), _ENDS)
+        return alone(self._take(0, data), _ENDS) if self._is_plain(data) else None
 
     def decode(self, notifications: Sequence[bytes]) -> Packets:
         found: list[Found] = []
         bad: list[tuple[int, DecodeError]] = []
         rates: list[tuple[int, float]] = []
         for position, data in enumerate(notifications):
+            if self._is_plain(data):
+                found.append(self._take(position, data))
+                continue
             if not data:
                 bad.append((position, DecodeError("an empty notification", kind="truncated")))
             frames, skipped = self._reader.read(data)
@@ -198,6 +199,10 @@ class WitMotionDecoder:
                 elif self._open:
                     found.append(self._take(position, frame))
         return gather(found, _ENDS, bad, rates)
+
+    def _is_plain(self, data: bytes) -> bool:
+        """Tell whether this is a frame and nothing else, as nearly always."""
+        return self._open and len(data) == FRAME_BYTES and data[:2] == DATA and self._reader.between_frames
 
     def _take(self, position: int, frame: bytes) -> Found:
         first, self._empty = self._empty, False
