@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from lsm6ds3trc import WORDS, Lsm6ds3trc
 
+from pelvis.clock import ClockSettings, SensorClock
 from pelvis.data import STANDARD_GRAVITY_MPS2
 from sensor_host.boards.rimu import (
     ACC_CLIP,
@@ -465,6 +466,9 @@ class World:
         self.services: dict[Any, FakeService] = {}
         self.adapter = FakeAdapter(self, packet_bytes)
         self.dice = np.random.default_rng(7)
+        self.measured_us: list[float] = []
+        self.sensor_ratio = 1.0  # how much faster the sensor's clock runs than it should
+        self.stall_us = 0.0
         self.interval_refused = False
         self.reloads_on_error = False
 
@@ -490,8 +494,9 @@ class World:
 
     def sample(self) -> None:
         rate_hz = self.chip.rate_hz()
-        self.next_sample_us += 1e6 / (rate_hz or 208.0)
+        self.next_sample_us += 1e6 / (rate_hz or 208.0) / self.sensor_ratio
         if rate_hz:
+            self.measured_us.append(self.t_us)
             row = tuple(self.dice.integers(-30_000, 30_000, 6).tolist())
             self.chip.measure(list(row[:3]), list(row[3:]))
             self.rows.append(row)
@@ -529,6 +534,10 @@ class World:
 
     def refuse_interval(self, _: Any) -> None:
         self.interval_refused = True
+
+    def stall_radio(self, duration_s: float) -> None:
+        """The next notification finds the radio's queue full for so long."""
+        self.stall_us = duration_s * 1e6
 
     def reset_sensor(self, _: Any) -> None:
         self.chip.reset()
@@ -687,6 +696,8 @@ class FakeCharacteristic:
         self.kept = data
         if self.subscribed:
             assert self.properties & self.NOTIFY
+            stall_us, self.world.stall_us = self.world.stall_us, 0.0
+            self.world.pass_us(stall_us)
             self.sent.append((self.world.t_us, data))
 
 
@@ -798,6 +809,52 @@ def test_a_started_stream_arrives_whole_and_in_time(
     assert np.std(stamp_s - np.polyval(spacing, packets.index)) < 1e-3
     assert world.info() == encode_info(Info(stream=1, samples_per_packet=samples))
     assert world.adapter.connections[0].connection_interval == 15.0
+
+
+@pytest.mark.parametrize("sensor_ratio", [0.95, 1.0, 1.05])
+def test_the_host_places_every_sample_where_it_was_measured(
+    monkeypatch: pytest.MonkeyPatch, sensor_ratio: float
+) -> None:
+    """But for a constant delay; from 5 s after the start on, within a tenth of a millisecond, one sigma."""
+    world = World(host(1.0), end_s=62.0)
+    world.sensor_ratio = sensor_ratio
+    world.play(monkeypatch)
+    packets = RimuDecoder().decode([data for _, data in world.data().sent])
+    clock = SensorClock(ClockSettings(208.0))
+    stamps = clock.stamp(
+        packets.stream.tolist(),
+        packets.index.tolist(),
+        packets.device_us.tolist(),
+        packets.samples.tolist(),
+        packets.overrun.tolist(),
+        packets.first.tolist(),
+        [t_us / 1e6 + 0.02 for t_us, _ in world.data().sent],
+    )
+    placed_s = (stamps.t_s[:, None] + stamps.period_s[:, None] * np.arange(8)).reshape(-1)
+    true_s = np.array(world.measured_us[1 : 1 + len(placed_s)]) / 1e6
+    delay_s = (placed_s - true_s)[1040:]
+    assert clock.rate_hz == pytest.approx(208.0 * sensor_ratio, rel=1e-3)
+    assert delay_s.std() < 1e-4
+    assert np.ptp(delay_s) < 1e-3
+
+
+def test_a_radio_that_stands_still_for_a_second_and_a_half_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([*host(1.0), (5.0, "stall_radio", 1.5)], end_s=9.0)
+    world.play(monkeypatch)
+    got = [row for _, data in world.data().sent for row in unpack(data)[4]]
+    assert got == world.rows[1 : 1 + len(got)]
+    assert len(world.rows) - len(got) < 24
+    assert np.diff([t_us for t_us, _ in world.data().sent]).max() > 1.4e6
+
+
+def test_a_radio_that_stands_still_for_longer_says_that_samples_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World([*host(1.0), (5.0, "stall_radio", 2.5)], end_s=9.0)
+    world.play(monkeypatch)
+    packets = RimuDecoder().decode([data for _, data in world.data().sent])
+    assert packets.overrun.sum() == 1
+    assert (np.diff(packets.index) % 65_536 == 8).all()
+    # 2.5 s came, 1.64 s fit
+    assert len(world.rows) - int(packets.samples.sum()) == pytest.approx(208 * (2.5 - 1.64), abs=16)
 
 
 def test_a_stop_ends_the_stream_and_another_start_begins_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:

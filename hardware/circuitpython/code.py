@@ -149,7 +149,7 @@ class Radio:
             fixed_length=True,
             initial_value=b"\x64",
         )
-        about = _bleio.Service(_bleio.UUID(0x180A))
+        self._about = about = _bleio.Service(_bleio.UUID(0x180A))
         for number, text in (
             (0x2A29, "hipdrive"),
             (0x2A24, "RIMU v1, XIAO nRF52840 Sense"),
