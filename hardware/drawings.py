@@ -46,7 +46,7 @@ def _style() -> str:
     font = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
     return (
         f"<style>text{{{font};font-size:15px}}.small{{font-size:13px}}.title{{font-size:17px;font-weight:600}}"
-        ".number{font-size:15px;font-weight:600}.open{fill:none;stroke-linecap:round;stroke-linejoin:round}"
+        ".number{font-size:15px;font-weight:600}.on{fill:#22303c}.open{fill:none;stroke-linecap:round;stroke-linejoin:round}"
         f"{rules(0)}@media(prefers-color-scheme:dark){{{rules(1)}}}</style>"
     )
 
@@ -327,7 +327,7 @@ def enclosure(case: Case = CASE) -> str:
         rect(x0 + 16, y0 + 16, length - 32, width - 32, "paper", 14),
         rect(bx, by, board_length, board_width, "pcb", 10),
         rect(bx - 14, by + board_width / 2 - 45, 70, 90, "metal", 10),
-        text(bx + 22, by + board_width / 2 + 5, "USB", "small", "middle"),
+        text(bx + 22, by + board_width / 2 + 5, "USB", "small on", "middle"),
         rect(bx + 70, by + 24, 86, board_width - 48, "metal", 4, 'opacity="0.9"'),
         rect(bx + board_length - 24, by + board_width / 2 - 34, 16, 68, "paper", 3),
         rect(
@@ -365,7 +365,7 @@ def enclosure(case: Case = CASE) -> str:
         rect(sx + 28, sy + h + 1.5, length - 20, s * case.clip_gap - 3, "band", 2),
         text(sx + length / 2, sy + h + 50, "skin side: the clip's leaf, behind the waistband", "small", "middle"),
         text(sx + length / 2, sy - 9, "outside: antenna", "small", "middle"),
-        text(inner_x + s * (case.gap + case.cell_length / 2), cell_top + 26, "cell", "small", "middle"),
+        text(inner_x + s * (case.gap + case.cell_length / 2), cell_top + 26, "cell", "small on", "middle"),
         dimension(sx + length + 26, sy, sx + length + 26, sy + h, f"{case.height:.1f}", side=8),
     ]
     return picture(960, y0 + width + 66, "A case for the board and a cell, with dimensions in millimetres", parts)
