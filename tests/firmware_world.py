@@ -52,6 +52,20 @@ def build_for_cortex_m4(gcc: str, qemu: str, folder: Path) -> list[str]:
     return [qemu, *machine, "-semihosting-config", semihosting, "-kernel", str(program)]
 
 
+def build_sketch(gcc: str, gxx: str, folder: Path) -> list[str]:
+    """Compile the whole sketch against stand-ins for its board package and return the command that runs it."""
+    program, stand_ins = folder / "driver_xiao", FIRMWARE / "driver" / "stand_ins"
+    objects = []
+    for source in (FIRMWARE / "driver" / "fake_chip.c", *CORE):
+        objects.append(str(folder / f"{source.stem}.o"))
+        _compile([gcc, *WARNINGS, *SANITISERS, "-c", "-o", objects[-1], str(source)])
+    folders = [f"-I{FIRMWARE / name}" for name in ("core", "driver", "driver/stand_ins", "xiao")]
+    # gnu++11: what the board package compiles sketches with
+    style = ["-std=gnu++11", "-Wall", "-Wextra", "-Werror", *SANITISERS, *folders]
+    _compile([gxx, *style, "-o", str(program), str(stand_ins / "driver_xiao.cpp"), *objects])
+    return [str(program), "scenario", "output"]
+
+
 def _compile(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

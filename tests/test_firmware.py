@@ -10,11 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Needs
-from firmware_world import Counts, Expected, Play, Scenario, build_for_cortex_m4, build_for_host, records, run
+from firmware_world import (
+    Counts,
+    Expected,
+    Play,
+    Scenario,
+    build_for_cortex_m4,
+    build_for_host,
+    build_sketch,
+    records,
+    run,
+)
 
 from sensor_host.boards.board import AttError
 from sensor_host.boards.rimu import Info, RimuDecoder, RimuDevice, decode_info, encode_info, encode_packet
-from sensor_host.boards.rimu_profile import CONTROL_UUID
+from sensor_host.boards.rimu_profile import CONTROL_UUID, NAME_PREFIX, SERVICE_UUID
 
 # compiling with sanitisers, and a million samples on an emulated processor
 pytestmark = pytest.mark.timeout(300)
@@ -35,6 +45,8 @@ def command(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Command:
             folder = tmp_path_factory.mktemp(machine)
             if machine == "cortex-m4":
                 built[machine] = build_for_cortex_m4(needs("arm-none-eabi-gcc"), needs("qemu-system-arm"), folder)
+            elif machine == "xiao":
+                built[machine] = build_sketch(needs("gcc"), needs("g++"), folder)
             else:
                 built[machine] = build_for_host(needs("gcc"), folder)
         return built[machine]
@@ -46,6 +58,10 @@ def command(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Command:
 def play(request: pytest.FixtureRequest, command: Command, tmp_path: Path) -> Play:
     """Play a scenario on this machine and return what the device said."""
     return lambda scenario: list(records(run(command(request.param), scenario, tmp_path)))
+
+
+# the whole sketch too, not the core alone
+everywhere = pytest.mark.parametrize("play", ["pc", "cortex-m4", "xiao"], indirect=True)
 
 
 def data_of(said: list[tuple[str, bytes]]) -> list[bytes]:
@@ -134,6 +150,7 @@ def test_what_lies_in_the_fifo_by_the_data_sheet_is_sent_by_the_profile(play: Pl
     assert data[8:].hex() == "640038ff01080100feffff7f"
 
 
+@everywhere
 def test_the_registers_hold_what_the_data_sheet_asks_for(play: Play) -> None:
     scenario = Scenario()
     scenario.connect()
@@ -155,6 +172,7 @@ def test_the_registers_hold_what_the_data_sheet_asks_for(play: Play) -> None:
     assert (asleep[0x0A], asleep[0x10], asleep[0x11]) == (0, 0, 0)
 
 
+@everywhere
 def test_the_info_record_says_what_is_in_use(play: Play) -> None:
     scenario = Scenario()
     scenario.op("I")
@@ -174,6 +192,7 @@ def test_the_info_record_says_what_is_in_use(play: Play) -> None:
 # ---------------------------------------------------------------- control
 
 
+@everywhere
 def test_commands_are_answered_as_the_host_expects_of_the_profile(play: Play) -> None:
     """Against the device that plays the firmware in every other test, and a few of them by hand."""
     rng = np.random.default_rng(4)
@@ -197,6 +216,7 @@ def test_commands_are_answered_as_the_host_expects_of_the_profile(play: Play) ->
     assert got == expected
 
 
+@everywhere
 def test_a_sensor_that_does_not_answer_refuses_the_start_and_may_come_back(play: Play) -> None:
     scenario = Scenario()
     scenario.connect()
@@ -240,6 +260,7 @@ def test_identify_blinks_for_three_seconds_even_across_the_clocks_wrap(play: Pla
     assert [data[0] for what, data in play(scenario.bytes()) if what == "O"] == [1, 1, 0, 0]
 
 
+@everywhere
 @pytest.mark.parametrize("end", ["stop", "disconnect"])
 def test_nothing_is_sent_after_the_end_and_a_new_start_begins_anew(play: Play, end: str) -> None:
     raw = noise(100)
@@ -259,6 +280,7 @@ def test_nothing_is_sent_after_the_end_and_a_new_start_begins_anew(play: Play, e
     np.testing.assert_array_equal(raw_of(packets[2:]), raw[41 + SETTLING :][:32])
 
 
+@everywhere
 def test_who_comes_back_has_to_subscribe_again(play: Play) -> None:
     raw = noise(64)
     scenario, at_us = streaming(raw)
@@ -282,6 +304,7 @@ def test_a_greater_mtu_makes_longer_packets_at_once_and_a_smaller_one_shorter(pl
     assert lengths == [1, 1, 1, 8, 5, 3]
 
 
+@everywhere
 def test_samples_made_while_nobody_listens_are_counted(play: Play) -> None:
     raw = noise(64)
     scenario, at_us = streaming(raw)
@@ -298,6 +321,7 @@ def test_samples_made_while_nobody_listens_are_counted(play: Play) -> None:
 # ---------------------------------------------------------------- a slow radio
 
 
+@everywhere
 def test_when_the_radio_is_slow_the_newest_are_kept_in_order_and_the_index_counts_the_rest(play: Play) -> None:
     raw = noise(2000)
     scenario, at_us = streaming(raw)
@@ -317,6 +341,7 @@ def test_when_the_radio_is_slow_the_newest_are_kept_in_order_and_the_index_count
 # ---------------------------------------------------------------- what the sensor does
 
 
+@everywhere
 def test_an_overrun_is_flagged_and_costs_no_more_than_was_overwritten(play: Play) -> None:
     """2048 words hold 341 samples and the last third of another, which is of no use."""
     raw = noise(700)
@@ -328,7 +353,7 @@ def test_an_overrun_is_flagged_and_costs_no_more_than_was_overwritten(play: Play
     assert [len(data) for data in packets[:3]] == [104, 8 + 4 * 12, 104]  # the open packet goes before the hole
     assert [data[1] & 1 for data in packets[:4]] == [0, 0, 1, 0]
     assert [index_of(data) for data in packets[:4]] == [0, 8, 12, 20]  # the index does not count what was overwritten
-    kept = [*range(12), *range(512 - 341, 516)]
+    kept = [*range(12), *range(512 - 341, 700)]  # on a real bus samples come while others are read
     np.testing.assert_array_equal(raw_of(packets), raw[kept][: len(raw_of(packets))])
     assert len(raw_of(packets)) > 345
 
@@ -344,6 +369,7 @@ def test_an_exactly_full_fifo_is_not_taken_for_an_empty_one(play: Play) -> None:
     assert packets[0][1] == 0x19 | (packets[0][1] & 6)  # stream 1, first packet, overrun
 
 
+@everywhere
 @pytest.mark.parametrize("words", [1, 3, 5])
 def test_a_fifo_out_of_step_is_brought_back_to_the_beginning_of_a_sample(play: Play, words: int) -> None:
     raw = noise(64)
@@ -388,6 +414,7 @@ def test_a_pattern_that_cannot_be_empties_the_fifo(play: Play, pattern: int) -> 
     assert [data[1] & 1 for data in packets] == [0, 1, 0]
 
 
+@everywhere
 def test_a_bus_that_fails_before_the_fifo_is_read_costs_nothing(play: Play) -> None:
     raw = noise(64)
     scenario, at_us = streaming(raw)
@@ -399,6 +426,7 @@ def test_a_bus_that_fails_before_the_fifo_is_read_costs_nothing(play: Play) -> N
     assert not any(data[1] & 1 for data in packets)
 
 
+@everywhere
 def test_a_burst_that_fails_half_way_is_flagged_and_the_next_sample_is_whole(play: Play) -> None:
     """A burst of five samples breaks after 30 of 60 bytes: 15 words, two samples and a half."""
     raw = noise(64)
@@ -454,6 +482,7 @@ def test_a_bus_that_stays_dead_sets_the_sensor_up_again(play: Play) -> None:
     assert len(packets) > 10
 
 
+@everywhere
 def test_a_bus_that_fails_now_and_then_loses_nothing(play: Play) -> None:
     raw = noise(200)
     scenario, at_us = streaming(raw)
@@ -608,6 +637,120 @@ def test_the_low_power_clock_counts_microseconds_across_its_wrap(play: Play) -> 
     scenario.op("K", f"H{len(counters)}I", len(counters), *counters)
     got = [struct.unpack("<I", data)[0] for what, data in play(scenario.bytes()) if what == "K"]
     assert got == [int(s * 1_000_000) for s in seconds]
+
+
+# ---------------------------------------------------------------- the sketch around the core
+
+
+@pytest.fixture
+def play_sketch(command: Command, tmp_path: Path) -> Play:
+    """Play a scenario against the whole sketch, on stand-ins for its board package."""
+    return lambda scenario: list(records(run(command("xiao"), scenario, tmp_path)))
+
+
+def told(said: list[tuple[str, bytes]]) -> list[bytes]:
+    """Return what the sketch told its board and its radio."""
+    return [data for what, data in said if what == "J"]
+
+
+def test_the_sketch_is_found_as_the_profile_says_and_asks_for_a_fast_link(play_sketch: Play) -> None:
+    scenario = Scenario()
+    scenario.connect()
+    said = told(play_sketch(scenario.bytes()))
+    assert bytes.fromhex(SERVICE_UUID.replace("-", ""))[::-1] in said
+    assert next(data for data in said if data.startswith(NAME_PREFIX.encode())) == b"RIMU-1A2B"  # of its address
+    # 7.5 and 15 ms in units of 1.25 ms
+    assert {b"interval from 6", b"interval to 12", b"phy 2", b"mtu 247", b"advertises"} <= set(said)
+
+
+def test_the_sketch_stamps_samples_to_a_tick_of_its_clock(play_sketch: Play) -> None:
+    raw = noise(3000)
+    scenario, at_us = streaming(raw)
+    for k in range(7, 2990, 8):
+        poll(scenario, at_us[k] + 700)
+    packets = data_of(play_sketch(scenario.bytes()))
+    np.testing.assert_array_equal(raw_of(packets), raw[: 8 * len(packets)])
+    # 32,768 Hz: 31 us, and as much again for the period that is measured with it
+    assert np.abs(stamp_errors_us(packets, at_us)).max() < 100
+
+
+def test_the_sketch_is_woken_by_the_sensor_and_by_room_in_the_radio(play_sketch: Play) -> None:
+    raw = noise(100)
+    scenario, at_us = streaming(raw)
+    for k in (6, 8):  # seven samples wake nobody, nine do
+        scenario.until(int(at_us[k]))
+        scenario.op("v")
+    scenario.op("R", "I", 0)
+    poll(scenario, at_us[20])
+    scenario.op("R", "I", 9)
+    scenario.op("v")
+    scenario.op("I")
+    scenario.op("H")
+    scenario.op("v")
+    said = [what for what, _ in play_sketch(scenario.bytes()) if what in "DI"]
+    assert said == ["D", "I", "D"]
+
+
+def test_the_sketch_sleeps_long_when_idle_and_feeds_its_watchdog(play_sketch: Play) -> None:
+    scenario = Scenario()
+    scenario.op("V")
+    scenario.op("Z")
+    scenario.op("Z")
+    scenario.connect()
+    scenario.start()
+    scenario.op("V")
+    scenario.op("Z")
+    scenario.op("D")
+    scenario.op("Q")
+    said = play_sketch(scenario.bytes())
+    slept = [struct.unpack("<II", data) for what, data in said if what == "Z"]
+    fed = 0x6E524635  # nRF52840 product specification, WDT
+    assert slept == [(5120, fed), (5120, 0), (51, fed)]  # ticks of 1/1024 s
+    (registers,) = (data for what, data in said if what == "Q")
+    assert (registers[0x10], registers[0x11]) == (0, 0)  # the sensor sleeps when the host is gone
+
+
+def test_the_sketch_blinks_when_asked_to(play_sketch: Play) -> None:
+    scenario = Scenario(1_000_000)
+    scenario.connect()
+    scenario.control(b"\x03")
+    for ms in range(0, 4000, 50):
+        poll(scenario, 1_000_000 + ms * 1000)
+        scenario.op("O")
+    lit = [data[0] for what, data in play_sketch(scenario.bytes()) if what == "O"]
+    assert set(lit[:59]) == {0, 1}
+    assert not any(lit[61:])
+
+
+@pytest.mark.parametrize(("mv", "percent"), [(3000, 0), (3750, 35), (4000, 80), (4200, 100)])
+def test_the_sketch_tells_how_full_the_cell_is_every_minute(play_sketch: Play, mv: int, percent: int) -> None:
+    scenario = Scenario()
+    scenario.connect()
+    scenario.op("b", "H", mv)
+    poll(scenario, 59_000_000)
+    poll(scenario, 61_000_000)
+    poll(scenario, 62_000_000)
+    levels = [int(data.split()[1]) for data in told(play_sketch(scenario.bytes())) if data.startswith(b"battery")]
+    assert len(levels) == 2
+    assert levels[1] == pytest.approx(percent, abs=1)
+
+
+def test_the_sketch_refuses_long_writes_by_the_att_protocol(play_sketch: Play) -> None:
+    scenario = Scenario()
+    scenario.connect()
+    scenario.op("w", "B4s", 4, b"\x01\x08\x00\x00")  # type: ignore[arg-type]
+    assert answers(play_sketch(scenario.bytes())) == [0x06]
+
+
+def test_the_sketch_sends_to_a_bonded_host_whose_subscription_came_back(play_sketch: Play) -> None:
+    raw = noise(64)
+    scenario, at_us = streaming(raw)
+    scenario.op("D")
+    scenario.op("C", "H", 247)
+    scenario.op("s")
+    scenario.start()
+    poll(scenario, at_us[63])
+    assert len(data_of(play_sketch(scenario.bytes()))) == (64 - SETTLING) // 8
 
 
 # ---------------------------------------------------------------- a million samples

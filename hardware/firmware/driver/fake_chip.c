@@ -11,6 +11,9 @@ static void set_line(fake_chip *chip) {
     if (up && !chip->line && chip->wired) {
         chip->edge = true;
         chip->edge_us = chip->now_us + chip->edge_delay_us;
+        if (chip->rise) {
+            chip->rise();
+        }
     }
     chip->line = up;
 }

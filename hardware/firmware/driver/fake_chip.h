@@ -24,6 +24,7 @@ typedef struct {
     uint16_t edge_delay_us;  /* from the line to the interrupt's look at the clock */
     bool wired;              /* the watermark line */
     bool edge;
+    void (*rise)(void);      /* called with every edge, may be NULL */
     uint32_t edge_us;
     uint32_t good_transfers; /* until the bus fails, */
     uint32_t bad_transfers;  /* and how often it does */
