@@ -11,12 +11,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from pelvis.clock import DOUBLED, KEPT, ClockSettings, SensorClock, Stamps
+from pelvis.clock import DOUBLED, KEPT, ClockSettings, SensorClock, Stamps, TimeBase
 from pelvis.data import Array, CoreInput, Gap, HeartRate, Samples
 from sensor_host.boards import BOARDS, TIMED
 from sensor_host.boards.board import Board, HeartRateCodec, Motion, Packet, Packets
 from sensor_host.errors import ConfigError, DecodeError
 from sensor_host.ports import LinkHealth, LinkState, Notification, SensorInfo, TimedBlock
+from sensor_host.repeats import Repeats
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +47,9 @@ class SensorChain:
         self._motion = motion
         self._heart_rate = board.heart_rate if board else None
         self._rate_hz = info.rate_hz or (motion.rate_hz if motion else 0.0)
-        self._clock = _clock_for(motion, self._rate_hz)
+        self.clock = _clock_for(motion, self._rate_hz)
         self._decoder = motion.new_decoder() if motion else None
+        self._repeats = Repeats() if motion and motion.time_base is TimeBase.ARRIVAL else None
         self._session_time = session_time
         self._first_host_s: float | None = None
         self._notifications = 0
@@ -65,6 +67,9 @@ class SensorChain:
     def feed_bytes(self, data: Sequence[bytes], t_host_s: Sequence[float]) -> list[CoreInput]:
         """Do as `feed` with the notifications' bytes and receipt times."""
         self._notifications += len(data)
+        if self._repeats is not None:
+            kept = self._repeats.keep(data, t_host_s)
+            data, t_host_s = [data[i] for i in kept], [t_host_s[i] for i in kept]
         if self._decoder is not None and self._motion is not None:
             # one packet, as nearly always in a live run
             packet = self._decoder.decode_one(data[0]) if len(data) == 1 else None
@@ -110,8 +115,8 @@ class SensorChain:
         packets = self._decoder.decode([n.data for n in openings])
         self._stamp(packets, [n.t_host_s for n in openings])
         self._samples = 0
-        if self._clock.started:
-            self._clock.passed_over()
+        if self.clock.started:
+            self.clock.passed_over()
 
     # ---------------------------------------------------------------- what is known
 
@@ -123,24 +128,24 @@ class SensorChain:
     @property
     def measured_rate_hz(self) -> float:
         """The rate by the sensor's own clock, as far as known."""
-        return self._clock.rate_hz
+        return self.clock.rate_hz
 
     @property
     def last_s(self) -> float:
         """Session time of the last sample."""
-        return self._clock.last_s
+        return self.clock.last_s
 
     def session_from_host(self, t_host_s: float) -> float:
         """Return the session time of a moment of the host's clock; 0 before the first sample."""
         if self._block_offset_s is not None:
             return t_host_s - self._block_offset_s
-        return self._clock.session_from_host(t_host_s)
+        return self.clock.session_from_host(t_host_s)
 
     def host_from_session(self, t_s: float) -> float:
         """Return when a sample of that session time reaches the host at the earliest."""
         if self._block_offset_s is not None:
             return t_s + self._block_offset_s
-        return self._clock.host_from_session(t_s)
+        return self.clock.host_from_session(t_s)
 
     def health(self, t_s: float) -> LinkHealth:
         """Return the link's figures since the start, as of session time ``t_s``."""
@@ -150,13 +155,30 @@ class SensorChain:
             t_s=t_s,
             notifications=self._notifications,
             samples=self._samples,
-            lost_samples=self._clock.lost_samples,
-            duplicates=self._doubled,
+            lost_samples=self.clock.lost_samples,
+            duplicates=self._doubled + (self._repeats.dropped if self._repeats else 0),
             bad_notifications=sum(self.bad.values()),
-            drift_ppm=self._clock.offset.drift_ppm,
+            drift_ppm=self.clock.drift_ppm,
             rssi_dbm=self._link.rssi_dbm,
             battery_ratio=self._link.battery_ratio,
+            loss_known_by=self._motion.time_base if self._motion else None,
+            restarts=self.clock.restarts,
+            reboots=self.clock.reboots,
+            warning=self._warning(),
         )
+
+    def _warning(self) -> str:
+        if self._repeats is not None and self._repeats.times > 1:
+            return (
+                f"every notification comes {self._repeats.times} times: a connection that was lost lives on beside "
+                "this one; what repeats is dropped"
+            )
+        if self.clock.excess_ratio:
+            return (
+                f"{self.clock.excess_ratio:.1f} times as many samples come as the board's rate says: "
+                "its times cannot be trusted"
+            )
+        return ""
 
     # ---------------------------------------------------------------- steps of the way
 
@@ -169,12 +191,12 @@ class SensorChain:
         for row, rate_hz in packets.rates:
             said += self._stamp_rows(packets, t_host_s, start, row)
             self._rate_hz = rate_hz
-            self._clock.expect(rate_hz)
+            self.clock.expect(rate_hz)
             start = row
         return said + self._stamp_rows(packets, t_host_s, start, len(packets.position))
 
     def _stamp_one(self, packet: Packet, t_host_s: float) -> list[CoreInput]:
-        verdict, at_s, period_s, gap = self._clock.place(
+        verdict, at_s, period_s, gap = self.clock.place(
             packet.stream,
             packet.index,
             packet.device_us,
@@ -197,7 +219,7 @@ class SensorChain:
         rows = slice(start, end)
         counts = packets.samples[rows]
         positions: list[int] = packets.position[rows].tolist()
-        stamps = self._clock.stamp(
+        stamps = self.clock.stamp(
             packets.stream[rows].tolist(),
             packets.index[rows].tolist(),
             packets.device_us[rows].tolist(),
@@ -298,4 +320,4 @@ def _find_board(key: str) -> Board | None:
 def _clock_for(motion: Motion | None, rate_hz: float) -> SensorClock:
     if motion is None:
         return SensorClock(ClockSettings(rate_hz or 1.0))
-    return SensorClock(ClockSettings(rate_hz, motion.index_wrap, motion.device_wrap_us))
+    return SensorClock(ClockSettings(rate_hz, motion.index_wrap, motion.device_wrap_us, motion.time_base))

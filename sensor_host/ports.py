@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from pelvis.clock import TimeBase
 from pelvis.data import Command, CoreOutput, Gap, HeartRate, Marker, Samples, Speed
 
 
@@ -103,7 +104,11 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class LinkHealth:
-    """Link figures of one sensor since the start, said about once a second."""
+    """Link figures of one sensor since the start, said about once a second.
+
+    ``loss_known_by`` says what ``lost_samples`` rests on; None where nothing tells. ``reboots`` are those of the
+    ``restarts`` with which the device's clock began anew. ``warning`` is what a user should do something about.
+    """
 
     role: str
     state: str
@@ -116,6 +121,16 @@ class LinkHealth:
     drift_ppm: float | None = None
     rssi_dbm: int | None = None
     battery_ratio: float | None = None
+    loss_known_by: TimeBase | None = None
+    restarts: int = 0
+    reboots: int = 0
+    warning: str = ""
+
+    @property
+    def lost_text(self) -> str:
+        """How many samples were lost, as people read it: an estimate says that it is one."""
+        about = "about " if self.lost_samples and self.loss_known_by is TimeBase.ARRIVAL else ""
+        return f"{about}{self.lost_samples:,}".replace(",", " ")
 
 
 @dataclass(frozen=True, slots=True)

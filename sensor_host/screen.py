@@ -172,7 +172,7 @@ def status_line(readings: Readings) -> str:
     if readings.quality:
         parts.append(f"quality {median(readings.quality):.2f}")
     parts += [
-        f"{role} {health.state}, {health.lost_samples} samples lost" for role, health in sorted(readings.links.items())
+        f"{role} {health.state}, {health.lost_text} samples lost" for role, health in sorted(readings.links.items())
     ]
     return f"{clock_text(readings.t_s)}  {'  '.join(parts)}"
 
@@ -192,6 +192,8 @@ def event_line(readings: Readings, item: Said) -> str:
             link = readings.links.get(item.role)
             if link is None or link.state != item.state:
                 text = f"{item.role}: {item.state}"
+            if item.warning and (link is None or link.warning != item.warning):
+                text = f"{item.role}: {item.warning}"
         case SinkState():
             sink = readings.sinks.get(item.sink)
             if sink is None or (sink.state, sink.detail) != (item.state, item.detail):
@@ -320,8 +322,10 @@ def _link_parts(health: LinkHealth) -> Line:
     lost_ratio = health.lost_samples / max(health.samples + health.lost_samples, 1)
     # 1 %: from here on steps begin to suffer
     style = FAINT if not health.lost_samples else BAD if lost_ratio > 0.01 else WARN
-    lost = f"{health.lost_samples:,} lost".replace(",", " ") + (f" ({lost_ratio:.1%})" if health.lost_samples else "")
+    lost = f"{health.lost_text} lost" + (f" ({lost_ratio:.1%})" if health.lost_samples else "")
     parts.append(Segment(f"   {lost}", style))
+    if health.reboots:
+        parts.append(Segment(f"   restarted {health.reboots} x", WARN))
     if health.bad_notifications:
         parts.append(Segment(f"   {health.bad_notifications} unreadable", WARN))
     if health.rssi_dbm is not None:

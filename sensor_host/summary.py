@@ -210,9 +210,13 @@ class Tally:
                     "notifications": link.notifications,
                     "samples": link.samples,
                     "lost_samples": link.lost_samples,
+                    "loss_known_by": link.loss_known_by,
                     "duplicates": link.duplicates,
                     "bad_notifications": link.bad_notifications,
                     "drift_ppm": link.drift_ppm,
+                    "restarts": link.restarts,
+                    "reboots": link.reboots,
+                    "warning": link.warning,
                 }
                 for role, link in self.links.items()
             },
@@ -239,7 +243,8 @@ class Tally:
         lines += [f"calibration: {calibration['text']}" for calibration in self.calibrations]
         lines += [f"cue at {clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
         lines += [
-            f"{role}: {link.samples} samples, {link.lost_samples} lost, {link.bad_notifications} bad notifications"
+            f"{role}: {link.samples} samples, {link.lost_text} lost, {link.bad_notifications} bad notifications"
+            f"{f', the sensor itself started anew {link.reboots} x' if link.reboots else ''}"
             for role, link in self.links.items()
         ]
         if self.gaps:
@@ -251,6 +256,7 @@ class Tally:
             if sink.dropped or sink.state == "failed"
         ]
         lines += [f"note: {notice.text}" for notice in self.notices[-5:]]
+        lines += [f"warning: {role}: {link.warning}" for role, link in self.links.items() if link.warning]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return lines
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pelvis.clock import TimeBase as TimeBase  # noqa: PLC0414 - boards have it from here
 from pelvis.data import Array
 from sensor_host.errors import DecodeError
 
@@ -194,18 +194,6 @@ class HeartRateReading:
 
     heart_rate_bpm: float
     rr_s: tuple[float, ...]
-
-
-class TimeBase(StrEnum):
-    """What of its packets tells when a sample was taken, and so how loss is known.
-
-    COUNTED: a sample counter and the device's clock; loss is counted exactly. STAMPED: the device's clock alone; loss
-    follows from it. ARRIVAL: neither; time and loss are estimated from when packets came.
-    """
-
-    COUNTED = "counted"
-    STAMPED = "stamped"
-    ARRIVAL = "arrival"
 
 
 @dataclass(frozen=True, slots=True)

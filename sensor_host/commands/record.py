@@ -36,7 +36,7 @@ def info(*, recording: Path, as_json: bool) -> None:
         health = sensor.health
         click.echo(
             f"{health.role} ({sensor.board}): {health.samples} samples in {health.notifications} notifications, "
-            f"{health.lost_samples} lost, {health.duplicates} double, {health.bad_notifications} bad, "
+            f"{health.lost_text} lost, {health.duplicates} double, {health.bad_notifications} bad, "
             f"{sensor.breaks} breaks{f' up to {clock(sensor.longest_break_s)}' if sensor.breaks else ''}"
         )
     for marker in found.markers:

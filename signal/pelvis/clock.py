@@ -1,8 +1,12 @@
 """From sample counters, device stamps and receipt times to one uniform time base.
 
+Boards differ in what their packets tell (`TimeBase`). What a board lacks is filled in before anything else: a counter
+from the stamps, both from the receipts (`pelvis.arrival`). From there on all go the same way.
+
 How it works
 ------------
-1. Session time is the sensor's own clock since the session's first sample. The host's clock never bends it.
+1. Session time is the sensor's own clock since the session's first sample. The host's clock never bends it, unless
+   the sensor has none.
 2. The counter decides what is in order, lost, doubled or late. It wraps (16 bit: 315 s at 208 Hz), so inside a gap the
    device's clock says how often; that one wraps too (32 bit of microseconds: 71.6 min), so there the receipt says.
 3. Stamps jitter, and the sensor's rate is only nominally known. Phase and period are tracked by a line fitted to all
@@ -12,7 +16,9 @@ How it works
 5. A device that was started anew counts from 0. If its clock went on, so does session time. If not (a reboot), the
    receipt times bridge the break through the least delay seen so far.
 6. Receipt minus session time is delay plus offset, and delay is never negative: the lower envelope is the offset, its
-   slope the drift (Moon, Skelly & Towsley 1999, doi:10.1109/INFCOM.1999.749287).
+   slope the drift (`pelvis.envelope`).
+7. Without a counter, what is missing between two stamps is counted in whole samples, and in whole packets as long as
+   all are of one size: exact while stamps and rate err by less than half of that.
 
 Every packet is placed by what came before it alone, one after the other, in plain floating-point arithmetic: how
 packets are grouped into calls changes no bit.
@@ -24,12 +30,14 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pelvis.arrival import ArrivalClock
 from pelvis.data import Array, Gap
+from pelvis.envelope import HostOffset
 
 # 2 s: a sensor's rate follows its temperature over minutes; interrupt jitter is averaged over about 50 packets
 MEMORY_S = 2.0
@@ -62,14 +70,30 @@ HOLES = 16
 
 KEPT, DOUBLED, LATE = 0, 1, 2
 
+# where a counter that never wraps would
+_NEVER = 1 << 62
+
+
+class TimeBase(StrEnum):
+    """What of its packets tells when a sample was taken, and so how loss is known.
+
+    COUNTED: a sample counter and the device's clock; loss is counted exactly. STAMPED: the device's clock alone; loss
+    follows from it. ARRIVAL: neither; time and loss are estimated from when packets came.
+    """
+
+    COUNTED = "counter"
+    STAMPED = "device clock"
+    ARRIVAL = "arrival"
+
 
 @dataclass(frozen=True, slots=True)
 class ClockSettings:
-    """What is known of a sensor's counters. ``index_wrap`` and ``device_wrap_us`` are where they start again."""
+    """What is known of a sensor's counters. ``index_wrap`` and ``device_wrap_us`` are where they start again, or 0."""
 
     rate_hz: float
     index_wrap: int = 1 << 16
     device_wrap_us: int = 1 << 32
+    time_base: TimeBase = TimeBase.COUNTED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,117 +110,33 @@ class Stamps:
     gaps: tuple[tuple[int, Gap], ...]
 
 
-class HostOffset:
-    """The lower envelope of host minus session time, and its slope."""
-
-    # 10 s: long enough to hold a notification that was not delayed, short enough to follow the drift
-    BIN_S = 10.0
-    # over less than a minute, milliseconds of delay look like drift
-    SLOPE_AFTER_S = 60.0
-    RECENT_BINS = 6
-
-    def __init__(self) -> None:
-        self._slope = 0.0
-        self._slope_known = False
-        self._intercept_s = math.inf
-        self._hull: list[tuple[float, float]] = []
-        self._first_s = 0.0
-        self._recent: deque[tuple[float, float]] = deque(maxlen=self.RECENT_BINS)
-        self._bin_end_s = -math.inf
-        self._bin_lowest = (0.0, 0.0)
-        self._bin_lowest_s = math.inf
-        self._known = False
-
-    @property
-    def known(self) -> bool:
-        return self._known
-
-    @property
-    def drift_ppm(self) -> float | None:
-        """How much faster the host's clock runs than the sensor's; None until a minute was seen."""
-        return self._slope * 1e6 if self._slope_known else None
-
-    def observe(self, t_s: float, t_host_s: float) -> None:
-        """Take the session time of a packet's last sample and when the host had it."""
-        if t_s >= self._bin_end_s:
-            self._close_bin(t_s)
-        offset_s = t_host_s - t_s
-        above_s = offset_s - self._slope * t_s
-        if above_s < self._bin_lowest_s:
-            self._bin_lowest_s = above_s
-            self._bin_lowest = (t_s, offset_s)
-            self._intercept_s = min(self._intercept_s, above_s)
-
-    def host_from_session(self, t_s: float) -> float:
-        return t_s + self._intercept_s + self._slope * t_s
-
-    def session_from_host(self, t_host_s: float) -> float:
-        return (t_host_s - self._intercept_s) / (1.0 + self._slope)
-
-    def restart(self) -> None:
-        """Forget the envelope but not the drift: the sensor's clock began anew, its crystal is the same."""
-        self._hull.clear()
-        self._recent.clear()
-        self._bin_end_s = -math.inf
-        self._intercept_s = math.inf
-        self._known = False
-
-    def _close_bin(self, t_s: float) -> None:
-        if self._known:
-            self._recent.append(self._bin_lowest)
-            _extend_lower_hull(self._hull, self._bin_lowest)
-            if self._bin_lowest[0] - self._first_s >= self.SLOPE_AFTER_S and len(self._hull) > 1:
-                middle_s = 0.5 * (self._first_s + self._bin_lowest[0])
-                self._slope = _slope_at(self._hull, middle_s)
-                self._slope_known = True
-            self._intercept_s = min(offset_s - self._slope * at_s for at_s, offset_s in self._recent)
-        else:
-            self._first_s = t_s
-            self._known = True
-        self._bin_lowest_s = math.inf
-        self._bin_end_s = t_s + self.BIN_S
-
-
-def _extend_lower_hull(hull: list[tuple[float, float]], point: tuple[float, float]) -> None:
-    """Add a point further right to a lower convex hull (Andrew 1979)."""
-    while len(hull) > 1:
-        (x0, y0), (x1, y1) = hull[-2], hull[-1]
-        if (x1 - x0) * (point[1] - y0) - (y1 - y0) * (point[0] - x0) > 0:
-            break
-        hull.pop()
-    hull.append(point)
-
-
-def _slope_at(hull: list[tuple[float, float]], x: float) -> float:
-    """Return the slope of the hull's edge over ``x``: of all lines under the points, the one closest to them."""
-    for (x0, y0), (x1, y1) in pairwise(hull):
-        if x <= x1:
-            return (y1 - y0) / (x1 - x0)
-    (x0, y0), (x1, y1) = hull[-2:]
-    return (y1 - y0) / (x1 - x0)
-
-
 class SensorClock:
     """The time base of one sensor. `stamp` places packets; counts and mappings are read at any time.
 
     Attributes
     ----------
     lost_samples
-        Samples that the counter proves to be missing.
+        Samples that are missing, known by what `TimeBase` says.
     doubled, late
         Packets that had been there before, and packets that came after later ones. Neither is kept.
-    restarts
-        How often the stream began anew.
+    restarts, reboots
+        How often the stream began anew, and how often of these the device's clock did too.
     """
 
     def __init__(self, settings: ClockSettings) -> None:
-        self._index_wrap = settings.index_wrap
-        self._device_wrap_us = settings.device_wrap_us
+        self._counted = settings.time_base is TimeBase.COUNTED
+        self._index_wrap = (settings.index_wrap if self._counted else 0) or _NEVER
+        self._device_wrap_us = settings.device_wrap_us or _NEVER
         self._nominal_s = 1.0 / settings.rate_hz
+        self._arrivals = ArrivalClock(self._nominal_s) if settings.time_base is TimeBase.ARRIVAL else None
+        self._about = "about " if self._arrivals else ""
+        self._smallest = self._largest = 0  # packet of this stream
+        self._wraps_before = [0, 0]  # of counter and clock, before the stream and the boot that now are
         self.lost_samples = 0
         self.doubled = 0
         self.late = 0
         self.restarts = 0
+        self.reboots = 0
         self.offset = HostOffset()
         self._started = False
         self._quiet = False
@@ -233,18 +173,45 @@ class SensorClock:
         """Session time of the last sample."""
         return self._end_s
 
+    @property
+    def drift_ppm(self) -> float | None:
+        """How much faster the host's clock runs than the sensor's; None until that is known.
+
+        A sensor without a clock is taken to have one that ticks with its samples, at its nominal rate.
+        """
+        return self._arrivals.drift_ppm if self._arrivals else self.offset.drift_ppm
+
+    @property
+    def excess_ratio(self) -> float:
+        """How many times the nominal rate arrives, where that is more than a sensor's rate can be off; else 0."""
+        return self._arrivals.excess_ratio if self._arrivals else 0.0
+
+    @property
+    def index_wraps(self) -> int:
+        """How often the counter began again of itself, unseen inside gaps included."""
+        return self._wraps_before[0] + max(0, self._next_index - 1) // self._index_wrap
+
+    @property
+    def device_wraps(self) -> int:
+        """How often the device's clock began again of itself, unseen inside gaps included."""
+        return self._wraps_before[1] + self._device_us // self._device_wrap_us
+
     def expect(self, rate_hz: float) -> None:
         """Take another nominal rate from here on."""
         nominal_s = 1.0 / rate_hz
         if nominal_s != self._nominal_s:
+            if self._arrivals is not None:
+                self._arrivals.expect(nominal_s)
             self._nominal_s = self._period_s = nominal_s
             self._period_age = 0
             self._steady = False
             self._gains_for = 0
 
     def passed_over(self) -> None:
-        """Say that what comes next was skipped on purpose: the hole before it is neither lost nor a gap."""
+        """Say that what was before the next packet was skipped on purpose: the hole is neither lost nor a gap."""
         self._quiet = True
+        if self._arrivals is not None:
+            self._arrivals.bridge()
 
     def host_from_session(self, t_s: float) -> float:
         """Return when, by the host's clock, a sample of that session time reaches the host at the earliest."""
@@ -271,7 +238,8 @@ class SensorClock:
         stream
             The device's count of its starts.
         index, device_us
-            Counter and device clock at the first sample, wrapping as sent.
+            Counter and device clock at the first sample, wrapping as sent; what the board lacks does not matter. For
+            ARRIVAL the index counts the stream's sample slots as far as the decoder knows them.
         samples
             How many samples a packet holds, at least 1.
         overrun
@@ -307,11 +275,52 @@ class SensorClock:
     ) -> tuple[int, float, float, Gap | None]:
         """Place one packet as `stamp` does; return verdict, time of its first sample, spacing and the gap before it."""
         end_s = self._end_s
+        if not self._counted:
+            index, device_us = self._fill_in(stream, index, device_us, samples, first, t_host_s)
         reason = self._place(stream, index, device_us, samples, overrun, first, t_host_s)
         if reason in _REFUSED:
             return _REFUSED[reason], math.nan, math.nan, None
         gap = Gap(end_s, self._t_s - end_s, reason) if reason else None
         return KEPT, self._t_s, self._period_s, gap
+
+    # ---------------------------------------------------------------- what a board lacks
+
+    def _fill_in(
+        self,
+        stream: int,
+        index: int,
+        device_us: int,
+        samples: int,
+        first: bool,  # noqa: FBT001
+        t_host_s: float,
+    ) -> tuple[int, int]:
+        """Return counter and stamp as a board that has both would have sent them."""
+        begins = stream != self._stream or not self._started
+        if self._arrivals is None:
+            return self._count_by_stamp(device_us, samples, t_host_s, begins=begins), device_us
+        begins = begins or (first and self._next_index > samples)
+        ahead, stamp_s = self._arrivals.place(index, samples, t_host_s, anew=begins)
+        if self._arrivals.shifted:
+            self.offset.restart()
+        if ahead < 0:
+            self.lost_samples += ahead
+        return 0 if begins else self._next_index + max(0, ahead), round(stamp_s * 1e6)
+
+    def _count_by_stamp(self, device_us: int, samples: int, t_host_s: float, *, begins: bool) -> int:
+        """Return the counter of a packet's first sample, as its stamp has it."""
+        if begins:
+            self._smallest = self._largest = samples
+            return 0
+        since_us = self._unwrap_clock((device_us - self._raw_us) % self._device_wrap_us, t_host_s)
+        ahead = since_us * 1e-6 / self._period_s - self._last_count
+        self._smallest = min(self._smallest, samples)
+        self._largest = max(self._largest, samples)
+        # the first interval is measured by the nominal rate
+        sure = 0.0 if self._period_age else RATE_TOLERANCE * self._last_count
+        if abs(ahead) < sure + 0.5 * self._smallest:
+            return self._next_index
+        whole = self._smallest if self._smallest == self._largest else 1
+        return self._next_index + whole * round(ahead / whole)
 
     # ---------------------------------------------------------------- one packet
 
@@ -338,7 +347,8 @@ class SensorClock:
             plain = not ahead and -BREAK_S < late_s < BREAK_S and t_host_s < self._host_s + 60.0
             if not plain:
                 since_us, ahead = self._unwrap(since_us, ahead, t_host_s)
-            if begins or not (plain or self._agree(since_us, ahead, t_host_s)):
+            agreed = plain or self._arrivals is not None or self._agree(since_us, ahead, t_host_s)
+            if begins or not agreed:
                 reason = self._restart(index, device_us, since_us, samples, t_host_s)
             elif ahead < 0:
                 return self._refuse(ahead, samples)
@@ -359,11 +369,14 @@ class SensorClock:
 
     def _unwrap(self, since_us: int, ahead: int, t_host_s: float) -> tuple[int, int]:
         """Return microseconds since the last packet and samples ahead of the next one expected, turns included."""
-        # receipts tell whole turns of the device's clock apart, and a doubled packet from one 71 minutes later
-        wrap_us = self._device_wrap_us
-        since_us += wrap_us * round((t_host_s - self._host_s - since_us * 1e-6) / (wrap_us * 1e-6))
+        since_us = self._unwrap_clock(since_us, t_host_s)
         by_stamp = since_us * 1e-6 / self._period_s - self._last_count
         return since_us, ahead + self._index_wrap * round((by_stamp - ahead) / self._index_wrap)
+
+    def _unwrap_clock(self, since_us: int, t_host_s: float) -> int:
+        # receipts tell whole turns of the device's clock apart, and a doubled packet from one 71 minutes later
+        wrap_us = self._device_wrap_us
+        return since_us + wrap_us * round((t_host_s - self._host_s - since_us * 1e-6) / (wrap_us * 1e-6))
 
     def _agree(self, since_us: int, ahead: int, t_host_s: float) -> bool:
         """Tell whether counter, stamp and receipt can all be right."""
@@ -388,7 +401,7 @@ class SensorClock:
         if ahead and not self._quiet:
             self.lost_samples += ahead
             self._holes.append((self._next_index, self._next_index + ahead))
-            reason = f"{ahead} samples lost"
+            reason = f"{self._about}{ahead} samples lost"
         steps = self._last_count + ahead
         self._device_us += since_us
         stamp_s = (self._device_us - self._origin_us) * 1e-6
@@ -411,6 +424,7 @@ class SensorClock:
     def _restart(self, index: int, device_us: int, since_us: int, samples: int, t_host_s: float) -> str:
         """Bridge the break before a stream that began anew."""
         self.restarts += 1
+        self._wraps_before[0] = self.index_wraps
         self._opening = (index, device_us)
         self._holes.clear()
         expected_s = self.session_from_host(t_host_s) - (samples - 1) * self._period_s
@@ -423,6 +437,8 @@ class SensorClock:
             reason = "the stream was started anew"
         else:
             self._t_s = max(expected_s, earliest_s)
+            self.reboots += 1
+            self._wraps_before[1] = self.device_wraps
             self._device_us = device_us
             self._origin_us = device_us - round(self._t_s * 1e6)
             self.offset.restart()
