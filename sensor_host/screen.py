@@ -312,7 +312,12 @@ def _quality_line(readings: Readings, width: int) -> Line:
 def _link_lines(readings: Readings) -> list[Line]:
     if not readings.links:
         return [_labelled("link", [Segment("○ waiting for the sensor", FAINT)])]
-    return [_labelled(role.replace("_", " "), _link_parts(health)) for role, health in readings.links.items()]
+    lines: list[Line] = []
+    for role, health in readings.links.items():
+        lines.append(_labelled(role.replace("_", " "), _link_parts(health)))
+        if health.warning:
+            lines.append(_labelled("", [Segment(clean(health.warning), WARN)]))
+    return lines
 
 
 def _link_parts(health: LinkHealth) -> Line:
