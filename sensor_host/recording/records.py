@@ -22,6 +22,7 @@ from sensor_host.recording.layout import unseal
 MAGIC: Final = b"\x89MCAP0\r\n"
 
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK = 1, 2, 3, 4, 5, 6
+FOOTER_BYTES = 20
 ATTACHMENT, METADATA, DATA_END = 9, 12, 15
 LAST_OPCODE: Final = 15
 
@@ -74,6 +75,9 @@ def walk(data: memoryview, start: int = len(MAGIC)) -> Iterator[Record]:
         body = offset + RECORD_HEAD.size
         if not 0 < opcode <= LAST_OPCODE or body + length > len(data):
             raise DamageError("no record", offset)
+        # a schema is one bit away from a footer, behind which nothing is looked for
+        if opcode == FOOTER and length != FOOTER_BYTES:
+            raise DamageError("no footer", offset)
         yield Record(opcode, body, length)
         if opcode == FOOTER:
             return
