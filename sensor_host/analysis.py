@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from pelvis.data import CoreInput, CoreOutput, Gap, Motion, Samples, Speed, Step, Stride
+from pelvis.data import CoreInput, CoreOutput, Gap, HeartRate, Motion, Samples, Speed, Step, Stride
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.speed import TREADMILL
 from sensor_host.boards import unfit
@@ -137,7 +137,7 @@ def measure(
                 untold = False
                 for speed in _entries(belts, float(item.t_s[0])):
                     yield from pipeline.feed(speed)
-        elif isinstance(item, Gap):
+        elif isinstance(item, Gap | HeartRate):
             tally.take(item)
         elif isinstance(item, Speed) and belts:
             continue

@@ -95,7 +95,7 @@ class SensorChain:
         return [block.samples]
 
     def take_link(self, link: LinkState) -> None:
-        """Remember how the link stands; signal and battery stay as last heard."""
+        """Remember how the link stands; what the sensor says of itself, signal and battery stay as last heard."""
         self._link = LinkState(
             link.role,
             link.state,
@@ -103,6 +103,8 @@ class SensorChain:
             self._link.rssi_dbm if link.rssi_dbm is None else link.rssi_dbm,
             self._link.battery_ratio if link.battery_ratio is None else link.battery_ratio,
             link.detail,
+            link.firmware or self._link.firmware,
+            link.model or self._link.model,
         )
 
     def start_behind(self, openings: Sequence[Notification]) -> None:
@@ -165,6 +167,9 @@ class SensorChain:
             restarts=self.clock.restarts,
             reboots=self.clock.reboots,
             warning=self._warning(),
+            detail=self._link.detail,
+            firmware=self._link.firmware,
+            model=self._link.model,
         )
 
     def _warning(self) -> str:

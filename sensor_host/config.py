@@ -24,11 +24,14 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class SensorConfig(Section, frozen=True):
-    """Which sensor to look for and how to judge its silence."""
+    """Which sensor to look for and how to judge its silence.
 
-    board: str = "rimu"
-    name: str = ""
-    address: str = ""
+    `board` is "auto" (any that is recognised) or a key of BOARDS; `which` is a nickname, a name or an address, or
+    empty: then it is the one used last, else the nearest.
+    """
+
+    board: str = "auto"
+    which: str = ""
     placement: Literal["sacrum", "waist_front", "waist_side"] = "sacrum"
     # use a sensor that cannot measure running; its runs say so
     force: bool = False
@@ -37,6 +40,21 @@ class SensorConfig(Section, frozen=True):
     watchdog_s: Annotated[float, Meta(gt=0, le=60)] = 3.0
     reconnect_min_s: Annotated[float, Meta(gt=0, le=60)] = 0.5
     reconnect_max_s: Annotated[float, Meta(gt=0, le=300)] = 8.0
+
+
+class HeartRateConfig(Section, frozen=True):
+    """A heart-rate strap beside the sensor.
+
+    `which` is "off", "any" (the one used last; before there is one, the nearest), or a nickname, a name or an address.
+    """
+
+    which: str = "off"
+    # 10 s: a strap says something every second, and less often while it searches for the heart
+    watchdog_s: Annotated[float, Meta(gt=0, le=300)] = 10.0
+    # 5 s of listening, then a pause: listening costs the radio time, which belongs to the sensor at the pelvis
+    scan_timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    reconnect_min_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    reconnect_max_s: Annotated[float, Meta(gt=0, le=300)] = 30.0
 
 
 class SimulationConfig(Section, frozen=True):
@@ -134,6 +152,7 @@ class Config(Section, frozen=True):
 
     runner: RunnerConfig = RunnerConfig()
     sensor: SensorConfig = SensorConfig()
+    heart_rate: HeartRateConfig = HeartRateConfig()
     simulation: SimulationConfig = SimulationConfig()
     recording: RecordingConfig = RecordingConfig()
     mqtt: MqttConfig = MqttConfig()

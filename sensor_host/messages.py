@@ -149,6 +149,8 @@ NOTES: Final[Mapping[str, str]] = {
     "drift_ppm": "The sensor's clock against the host's.",
     "rssi_dbm": "Signal strength.",
     "battery_ratio": "Battery charge, 0 to 1.",
+    "firmware": "Version of the sensor's firmware, as it says; empty where it does not.",
+    "model": "The sensor's model, as it says; empty where it does not.",
     "sink": "Which of the host's sinks.",
     "dropped": "Items its outbox let go since the start.",
     "window_s": "Length of session time behind the means.",

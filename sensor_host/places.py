@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 APP = "hipdrive"
@@ -36,6 +38,34 @@ def profile_path(runner: str) -> Path:
     return data_dir() / "runners" / f"{runner}.json"
 
 
+def sensors_path() -> Path:
+    """Return the path of what is remembered of sensors."""
+    return data_dir() / "sensors.json"
+
+
 def sessions_dir(configured: str = "") -> Path:
     """Return the folder in which sessions are recorded: the configured one, else ``sessions`` in the data folder."""
     return Path(configured).expanduser() if configured else data_dir() / "sessions"
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file, and its folder where needed: a reader sees the old file or the new one, never a part.
+
+    Raises
+    ------
+    OSError
+        When the folder is read-only or the disk full; the old file is then untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a name of its own: two programs that save at once must not write into one file
+    handle, name = tempfile.mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

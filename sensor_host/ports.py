@@ -44,7 +44,10 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """How the link to one sensor stands: ``state`` is searching, connecting, connected, lost or closed."""
+    """How the link to one sensor stands: ``state`` is searching, connecting, connected, lost or closed.
+
+    ``detail`` says in one line why, where that helps. ``firmware`` and ``model`` are what the sensor says of itself.
+    """
 
     role: str
     state: str
@@ -52,6 +55,8 @@ class LinkState:
     rssi_dbm: int | None = None
     battery_ratio: float | None = None
     detail: str = ""
+    firmware: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,8 @@ class LinkHealth:
     """Link figures of one sensor since the start, said about once a second.
 
     ``loss_known_by`` says what ``lost_samples`` rests on; None where nothing tells. ``reboots`` are those of the
-    ``restarts`` with which the device's clock began anew. ``warning`` is what a user should do something about.
+    ``restarts`` with which the device's clock began anew. ``warning`` is what a user should do something
+    about, ``detail`` belongs to the state.
     """
 
     role: str
@@ -125,6 +131,9 @@ class LinkHealth:
     restarts: int = 0
     reboots: int = 0
     warning: str = ""
+    detail: str = ""
+    firmware: str = ""
+    model: str = ""
 
     @property
     def lost_text(self) -> str:

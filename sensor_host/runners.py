@@ -6,9 +6,6 @@ version a session used is copied into the recording, so that a replay knows what
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -124,23 +121,7 @@ def save(profile: Profile) -> Profile:
     following = msgspec.structs.replace(profile, schema=PROFILE_SCHEMA, version=profile.version + 1)
     path = places.profile_path(profile.runner)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, encode(following))
+        places.replace_file(path, encode(following))
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
     return following
-
-
-def _replace(path: Path, data: bytes) -> None:
-    # a name of its own: two programs that save at once must not write into one file
-    handle, name = tempfile.mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from sensor_host.boards import board_of
+from sensor_host.boards import AUTO, BOARDS, boards_of, preference
 from sensor_host.errors import LinkError
 
 if TYPE_CHECKING:
+    from bleak import BleakScanner
     from bleak.backends.device import BLEDevice
     from bleak.backends.scanner import AdvertisementData
 
@@ -20,7 +23,7 @@ LISTEN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A device that was heard: ``board`` is the key of BOARDS that recognises it, empty where it is none of ours.
+    """A device that was heard: ``boards`` are the keys of BOARDS that recognise it, the preferred first.
 
     ``device`` is what bleak connects to. On macOS ``address`` is a UUID that only this computer knows.
     """
@@ -28,30 +31,134 @@ class Sighting:
     name: str
     address: str
     rssi_dbm: int
-    board: str
+    boards: tuple[str, ...]
     device: BLEDevice
+
+    @property
+    def board(self) -> str:
+        """The board it is first of all; empty where it is none of ours."""
+        return self.boards[0] if self.boards else ""
+
+    @property
+    def label(self) -> str:
+        """What to call it: its name, else its address."""
+        return self.name or self.address
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which device to look for: by address, else by name, else any of that board. Case does not matter."""
+    """Which device to look for.
 
-    board: str
-    name: str = ""
-    address: str = ""
+    Any of that ``kind`` (of `Board`), of that ``board`` unless it is "auto", and only the one whose name or address is
+    ``which`` unless it is empty. Where several fit, the one with the address ``last`` is taken. Case does not matter.
+    """
 
-    def fits(self, sighting: Sighting) -> bool:
-        """Tell whether this is the one."""
-        if self.address:
-            return sighting.address.lower() == self.address.lower()
-        if self.name:
-            return sighting.name.lower() == self.name.lower()
-        return sighting.board == self.board
+    kind: str = "motion"
+    board: str = AUTO
+    which: str = ""
+    last: str = ""
+
+    def names(self, sighting: Sighting) -> bool:
+        """Tell whether it is the one that was asked for, or whether any will do."""
+        return not self.which or self.which.lower() in (sighting.name.lower(), sighting.address.lower())
+
+    def board_of(self, sighting: Sighting) -> str:
+        """Return as which board it would be taken, empty where it would not."""
+        if not self.names(sighting):
+            return ""
+        if self.which and self.board != AUTO:
+            return self.board  # whoever says both knows it better than its advertisement
+        fitting = (key for key in sighting.boards if BOARDS[key].kind == self.kind and self.board in (AUTO, key))
+        return next(fitting, "")
+
+    @property
+    def noun(self) -> str:
+        """The kind, in words."""
+        return "heart-rate strap" if self.kind == "heart_rate" else "sensor"
+
+    @property
+    def option(self) -> str:
+        """By which option of ``hipdrive run`` another one is chosen."""
+        return "--heart-rate" if self.kind == "heart_rate" else "--sensor"
 
     def __str__(self) -> str:
-        if self.address:
-            return f"a sensor with the address {self.address}"
-        return f"a sensor named {self.name}" if self.name else "a sensor"
+        if not self.which:
+            return f"a {self.noun}"
+        # on macOS addresses are UUIDs
+        address = self.which.count(":") == 5 or self.which.count("-") == 4
+        return f"a {self.noun} {'with the address' if address else 'named'} {self.which}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The device that was chosen, as which board, and ``why`` this one where several fitted."""
+
+    sighting: Sighting
+    board: str
+    why: str = ""
+
+
+class NotHeardError(LinkError):
+    """There is a radio, but nothing that fits was heard."""
+
+
+Consider: TypeAlias = Callable[[Sighting], None]
+
+
+class Ear:
+    """One scanner for all who listen at the same time: the Bluetooth service has no second one for the same program.
+
+    Whoever begins to listen starts the scanner anew, for one whose adapter was pulled out stays silent for ever.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Consider] = []
+        self._scanner: BleakScanner | None = None
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def listening(self, consider: Consider) -> AsyncGenerator[None]:
+        """Hand every advertisement to ``consider`` for as long as this is open.
+
+        Raises
+        ------
+        LinkError
+            When there is no usable Bluetooth; says what to do.
+        """
+        self._listeners.append(consider)
+        try:
+            async with self._turn:
+                await self._stop()
+                await self._start()
+            yield
+        finally:
+            self._listeners.remove(consider)
+            async with self._turn:
+                if not self._listeners:
+                    await self._stop()
+
+    async def _start(self) -> None:
+        from bleak import BleakScanner
+
+        try:
+            scanner = BleakScanner(self._on_advertisement)
+            await scanner.start()
+        except radio_errors() as error:
+            raise await _why_deaf(error) from error
+        self._scanner = scanner
+
+    async def _stop(self) -> None:
+        scanner, self._scanner = self._scanner, None
+        if scanner is not None:
+            with suppress(*radio_errors()):
+                await scanner.stop()
+
+    def _on_advertisement(self, device: BLEDevice, said: AdvertisementData) -> None:
+        services = [uuid.lower() for uuid in said.service_uuids]
+        name = said.local_name or device.name or ""
+        sighting = Sighting(name, device.address, said.rssi, boards_of(name, services), device)
+        for consider in tuple(self._listeners):
+            consider(sighting)
 
 
 async def scan(duration_s: float) -> list[Sighting]:
@@ -63,66 +170,91 @@ async def scan(duration_s: float) -> list[Sighting]:
         When there is no usable Bluetooth; says what to do.
     """
     heard: dict[str, Sighting] = {}
-    await _listen(duration_s, lambda sighting: heard.update({sighting.address: sighting}))
+    async with Ear().listening(lambda sighting: heard.update({sighting.address: sighting})):
+        await asyncio.sleep(duration_s)
     return sorted(heard.values(), key=lambda sighting: -sighting.rssi_dbm)
 
 
-async def find(wanted: Wanted, timeout_s: float) -> tuple[Sighting, int]:
-    """Return the nearest device that fits, and how many others fitted as well.
+async def find(wanted: Wanted, timeout_s: float, ear: Ear | None = None) -> Found:
+    """Return the device that fits best: the one used last, else of the preferred board, else the nearest.
 
-    Whoever gave a name or an address has it as soon as it is heard; else a moment is given to a second one in reach.
+    One that was asked for by name or address, or was used last, is returned as soon as it is heard; else a moment is
+    given to a second one in reach.
 
     Raises
     ------
+    NotHeardError
+        When nothing that fits was heard in time; says what was.
     LinkError
-        When there is no usable Bluetooth, or nothing that fits was heard in time.
+        When there is no usable Bluetooth; says what to do.
     """
+    heard: dict[str, Sighting] = {}
     fitting: dict[str, Sighting] = {}
-    heard: set[str] = set()
-    found = asyncio.Event()
+    some, enough = asyncio.Event(), asyncio.Event()
 
     def consider(sighting: Sighting) -> None:
-        heard.add(sighting.address)
-        if wanted.fits(sighting):
+        heard[sighting.address] = sighting
+        if wanted.board_of(sighting):
             fitting[sighting.address] = sighting
-            found.set()
+            some.set()
+            if wanted.which or sighting.address == wanted.last:
+                enough.set()
 
-    await _listen(timeout_s, consider, found, 0.0 if wanted.name or wanted.address else LISTEN_S)
+    async with (ear or Ear()).listening(consider):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await some.wait()
+        if fitting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LISTEN_S):
+                    await enough.wait()
     if not fitting:
-        count = len(heard)
-        others = f"{count} other device{'s were' if count > 1 else ' was'}" if count else "nor was anything else"
-        raise LinkError(
-            f"{wanted} was not heard within {timeout_s:g} s ({others}): switch it on, charge it, bring it near and "
-            "close the app that holds it; 'hipdrive scan' lists what can be heard"
+        raise NotHeardError(_not_heard(wanted, timeout_s, list(heard.values())))
+
+    def rank(sighting: Sighting) -> tuple[bool, tuple[bool, int], int]:
+        return sighting.address != wanted.last, preference(wanted.board_of(sighting)), -sighting.rssi_dbm
+
+    chosen = min(fitting.values(), key=rank)
+    return Found(chosen, wanted.board_of(chosen), _why(wanted, chosen, list(fitting.values())))
+
+
+def _why(wanted: Wanted, chosen: Sighting, fitting: list[Sighting]) -> str:
+    if len(fitting) == 1:
+        return ""
+    count = f"{len(fitting)} {wanted.noun}s in reach; choose with {wanted.option}"
+    if chosen.address == wanted.last:
+        return f"the one used last, of {count}"
+    nearest = chosen.rssi_dbm == max(sighting.rssi_dbm for sighting in fitting)
+    return f"the {'nearest' if nearest else wanted.board_of(chosen)} of {count}"
+
+
+def _not_heard(wanted: Wanted, timeout_s: float, heard: list[Sighting]) -> str:
+    """Say what was not heard, what was instead, and what to do."""
+    asked_for = next((sighting for sighting in heard if wanted.which and wanted.names(sighting)), None)
+    if asked_for is not None:
+        # here it is, but it does not advertise what it is wanted for
+        if asked_for.boards:
+            what = BOARDS[asked_for.board].title
+            return f"{asked_for.label} was heard, but it is no {wanted.noun}: {what}"
+        return (
+            f"{asked_for.label} was heard, but does not say which board it is: set sensor.board "
+            f"(hipdrive scan --all lists what is in reach)"
         )
-    nearest = max(fitting.values(), key=lambda sighting: sighting.rssi_dbm)
-    return nearest, len(fitting) - 1
-
-
-async def _listen(
-    duration_s: float,
-    consider: Callable[[Sighting], None],
-    found: asyncio.Event | None = None,
-    linger_s: float = 0.0,
-) -> None:
-    """Hand every advertisement to ``consider`` for so long, or until ``found`` is set and ``linger_s`` has passed."""
-    from bleak import BleakScanner
-
-    def on_advertisement(device: BLEDevice, said: AdvertisementData) -> None:
-        services = [uuid.lower() for uuid in said.service_uuids]
-        name = said.local_name or device.name or ""
-        consider(Sighting(name, device.address, said.rssi, board_of(name, services), device))
-
-    try:
-        async with BleakScanner(on_advertisement):
-            try:
-                async with asyncio.timeout(duration_s):
-                    await (found or asyncio.Event()).wait()
-            except TimeoutError:
-                return
-            await asyncio.sleep(linger_s)
-    except radio_errors() as error:
-        raise explain(error) from error
+    ours = [s for s in heard if any(BOARDS[key].kind == wanted.kind for key in s.boards)]
+    advice = (
+        "switch it on, charge it, bring it near and close the app that holds it; "
+        "'hipdrive scan' lists what can be heard"
+    )
+    if ours and wanted.which:
+        others = f"heard instead: {', '.join(s.label for s in ours[:3])}; choose with {wanted.option}"
+    elif ours:
+        others = ", ".join(f"{s.label}, board {s.board}," for s in ours[:2])
+        return f"no {wanted.board} was heard within {timeout_s:g} s, but {others} was: leave sensor.board at auto"
+    elif heard:
+        others = f"{len(heard)} other device{'s were' if len(heard) > 1 else ' was'}"
+    else:
+        others = "nor was anything else"
+    return f"{wanted} was not heard within {timeout_s:g} s ({others}): {advice}"
 
 
 # ---------------------------------------------------------------- what can be wrong with the radio
@@ -178,6 +310,42 @@ def explain(error: Exception) -> LinkError:
     if isinstance(error, TimeoutError):
         return LinkError(_NO_ANSWER)
     return LinkError(f"Bluetooth failed: {said}")
+
+
+async def _why_deaf(error: Exception) -> LinkError:
+    """Return why there is no listening."""
+    from bleak.exc import BleakBluetoothNotAvailableError
+
+    if sys.platform == "linux" and isinstance(error, BleakBluetoothNotAvailableError):
+        with suppress(*radio_errors()):
+            if not await _service_runs():
+                return LinkError(_NO_SERVICE)
+    if isinstance(error, TimeoutError):
+        return LinkError("Bluetooth does not answer: switch it off and on again")
+    return explain(error)
+
+
+async def _service_runs() -> bool:
+    """Tell whether Linux' Bluetooth service is there; bleak cannot tell its absence from that of an adapter."""
+    from dbus_fast import BusType, Message
+    from dbus_fast.aio import MessageBus
+
+    bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
+    try:
+        owner = await bus.call(
+            Message(
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+                interface="org.freedesktop.DBus",
+                member="NameHasOwner",
+                signature="s",
+                body=["org.bluez"],
+            )
+        )
+    finally:
+        bus.disconnect()
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    return owner.body != [False]
 
 
 def _told_by_bleak(error: Exception) -> Exception:

@@ -16,9 +16,9 @@ from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
 from rich.style import Style
 
-from pelvis.data import Activity, ActivityState, Cue, Notice, Side, Step, Stride
+from pelvis.data import Activity, ActivityState, Cue, HeartRate, Notice, Side, Step, Stride
 from pelvis.metrics import METRICS, Metric
-from sensor_host.ports import LinkHealth, Mode, Said, SessionInfo, SessionState, SinkState
+from sensor_host.ports import LinkHealth, Mode, Role, Said, SessionInfo, SessionState, SinkState
 
 SHOWN: tuple[Metric, ...] = tuple(
     METRICS[name]
@@ -68,6 +68,9 @@ MODE_STYLES = {Mode.LIVE: BAD, Mode.REPLAY: ACCENT, Mode.SIMULATED: WARN}
 # 6 s: a new cue stands out about as long as it takes to glance at the wrist
 FRESH_CUE_S = 6.0
 
+# 5 s: a strap says something every second; what is older is not the heart rate any more
+FRESH_HEART_RATE_S = 5.0
+
 _BARS = "▁▂▃▄▅▆▇█"
 
 # What stands for the signs a terminal without Unicode lacks.
@@ -92,6 +95,7 @@ class Readings:
         self.quality: deque[float] = deque(maxlen=REMEMBERED_STEPS)
         self.links: dict[str, LinkHealth] = {}
         self.sinks: dict[str, SinkState] = {}
+        self.heart_rate: HeartRate | None = None
         self.cue: Cue | None = None
         self.notice: Notice | None = None
         self.changed = True
@@ -107,6 +111,9 @@ class Readings:
             case Stride():
                 self._take_values(item)
                 self._reach(item.completed_at_s)
+            case HeartRate():
+                self.heart_rate = item
+                self._reach(item.t_s)
             case Cue():
                 self.cue = item
                 self._reach(item.decided_at_s)
@@ -171,6 +178,8 @@ def status_line(readings: Readings) -> str:
             parts.append(f"{metric.title} {value:.{metric.decimals}f} {metric.unit}")
     if readings.quality:
         parts.append(f"quality {median(readings.quality):.2f}")
+    if _beats(readings):
+        parts.append(f"heart rate {_beats(readings)}")
     parts += [
         f"{role} {health.state}, {health.lost_text} samples lost" for role, health in sorted(readings.links.items())
     ]
@@ -190,10 +199,10 @@ def event_line(readings: Readings, item: Said) -> str:
             text = f"{readings.session.mode} session {readings.session.session_id}: {item.state} {item.detail}"
         case LinkHealth():
             link = readings.links.get(item.role)
-            if link is None or link.state != item.state:
-                text = f"{item.role}: {item.state}"
+            if link is None or (link.state, link.detail) != (item.state, item.detail):
+                text = f"{item.role.replace('_', ' ')}: {item.state}{f', {item.detail}' if item.detail else ''}"
             if item.warning and (link is None or link.warning != item.warning):
-                text = f"{item.role}: {item.warning}"
+                text = f"{item.role.replace('_', ' ')}: {item.warning}"
         case SinkState():
             sink = readings.sinks.get(item.sink)
             if sink is None or (sink.state, sink.detail) != (item.state, item.detail):
@@ -314,16 +323,40 @@ def _link_lines(readings: Readings) -> list[Line]:
         return [_labelled("link", [Segment("○ waiting for the sensor", FAINT)])]
     lines: list[Line] = []
     for role, health in readings.links.items():
-        lines.append(_labelled(role.replace("_", " "), _link_parts(health)))
+        lines.append(_labelled(role.replace("_", " "), _link_parts(health, _beats(readings))))
         if health.warning:
             lines.append(_labelled("", [Segment(clean(health.warning), WARN)]))
     return lines
 
 
-def _link_parts(health: LinkHealth) -> Line:
+def _beats(readings: Readings) -> str:
+    """Return the heart rate in words while it is fresh, else nothing."""
+    reading = readings.heart_rate
+    if reading is None or not reading.heart_rate_bpm or readings.t_s - reading.t_s > FRESH_HEART_RATE_S:
+        return ""
+    return f"{reading.heart_rate_bpm:.0f} bpm"
+
+
+def _link_parts(health: LinkHealth, beats: str) -> Line:
     good = health.state == "connected"
     parts = [Segment(f"{'●' if good else '○'} {clean(health.state)}", GOOD if good else WARN)]
-    parts.append(Segment(f"   {health.notifications:,} notifications".replace(",", " "), FAINT))
+    if not good and health.detail:
+        return [*parts, Segment(f"   {clean(health.detail)}", FAINT)]
+    if health.role == Role.HEART_RATE:
+        parts.append(Segment(f"   {beats or UNKNOWN}", BOLD))
+    else:
+        parts += _count_parts(health)
+    if health.rssi_dbm is not None:
+        parts.append(Segment(f"   {health.rssi_dbm} dBm".replace("-", "−"), FAINT))
+    if health.battery_ratio is not None:
+        # 15 %: about an hour of what a coin or pouch cell of such a sensor holds
+        style = WARN if health.battery_ratio < 0.15 else FAINT
+        parts.append(Segment(f"   battery {health.battery_ratio:.0%}".replace("%", " %"), style))
+    return parts
+
+
+def _count_parts(health: LinkHealth) -> Line:
+    parts = [Segment(f"   {health.notifications:,} notifications".replace(",", " "), FAINT)]
     lost_ratio = health.lost_samples / max(health.samples + health.lost_samples, 1)
     # 1 %: from here on steps begin to suffer
     style = FAINT if not health.lost_samples else BAD if lost_ratio > 0.01 else WARN
@@ -333,12 +366,6 @@ def _link_parts(health: LinkHealth) -> Line:
         parts.append(Segment(f"   restarted {health.reboots} x", WARN))
     if health.bad_notifications:
         parts.append(Segment(f"   {health.bad_notifications} unreadable", WARN))
-    if health.rssi_dbm is not None:
-        parts.append(Segment(f"   {health.rssi_dbm} dBm".replace("-", "−"), FAINT))
-    if health.battery_ratio is not None:
-        # 15 %: about an hour of what a coin or pouch cell of such a sensor holds
-        style = WARN if health.battery_ratio < 0.15 else FAINT
-        parts.append(Segment(f"   battery {health.battery_ratio:.0%}".replace("%", " %"), style))
     return parts
 
 

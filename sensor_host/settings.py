@@ -307,13 +307,27 @@ def _judge_value(kind: object, layer: Layer, value: Value, name: str) -> Iterato
 
 def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
     config, origins = resolved.config, resolved.origins
-    if config.sensor.reconnect_min_s > config.sensor.reconnect_max_s:
-        yield ConfigError(
-            f"sensor.reconnect_min_s = {config.sensor.reconnect_min_s:g} ({origins['sensor.reconnect_min_s']}): "
-            f"it must not exceed sensor.reconnect_max_s = {config.sensor.reconnect_max_s:g}",
-            path="sensor.reconnect_min_s",
-            suggestion=f"{config.sensor.reconnect_max_s:g}",
-        )
+    for section, link in (("sensor", config.sensor), ("heart_rate", config.heart_rate)):
+        if link.reconnect_min_s > link.reconnect_max_s:
+            path = f"{section}.reconnect_min_s"
+            yield ConfigError(
+                f"{path} = {link.reconnect_min_s:g} ({origins[path]}): "
+                f"it must not exceed {section}.reconnect_max_s = {link.reconnect_max_s:g}",
+                path=path,
+                suggestion=f"{link.reconnect_max_s:g}",
+            )
+    if config.sensor.board != Config().sensor.board:
+        from sensor_host.boards import AUTO, keys_of  # boards are heavy; most leave it at auto
+
+        known = [AUTO, *keys_of("motion")]
+        if config.sensor.board not in known:
+            near = _nearest(config.sensor.board, known)
+            yield ConfigError(
+                f'sensor.board = "{config.sensor.board}" ({origins["sensor.board"]}): it must be one of '
+                f"{', '.join(known)}{f'; nearest: {near}' if near else ''}",
+                path="sensor.board",
+                suggestion=near,
+            )
     if config.cues.exit_z > config.cues.enter_z:
         yield ConfigError(
             f"cues.exit_z = {config.cues.exit_z:g} ({origins['cues.exit_z']}): "

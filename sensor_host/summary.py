@@ -12,6 +12,7 @@ from pelvis.data import (
     ContactWithdrawn,
     Cue,
     Gap,
+    HeartRate,
     Notice,
     ProvisionalContact,
     Samples,
@@ -62,6 +63,24 @@ class Quality:
 
 
 @dataclass(slots=True)
+class Heart:
+    """Heart rate over all readings of a strap that feels the heart, and the beats whose intervals came."""
+
+    readings: int = 0
+    mean_bpm: float = 0.0
+    max_bpm: float = 0.0
+    beats: int = 0
+
+    def take(self, reading: HeartRate) -> None:
+        """Count a reading in; 0 is what straps say without contact to the skin."""
+        self.beats += len(reading.rr_s)
+        if reading.heart_rate_bpm > 0:
+            self.readings += 1
+            self.mean_bpm += (reading.heart_rate_bpm - self.mean_bpm) / self.readings
+            self.max_bpm = max(self.max_bpm, reading.heart_rate_bpm)
+
+
+@dataclass(slots=True)
 class Tally:
     """The running count of everything a session says."""
 
@@ -76,6 +95,7 @@ class Tally:
     left_contact_time: Average = field(default_factory=_contact_time)
     right_contact_time: Average = field(default_factory=_contact_time)
     quality: Quality = field(default_factory=Quality)
+    heart: Heart = field(default_factory=Heart)
     gaps: int = 0
     gaps_s: float = 0.0
     activity_s: dict[str, float] = field(default_factory=dict[str, float])
@@ -116,6 +136,8 @@ class Tally:
             case Gap():
                 self.gaps += 1
                 self.gaps_s += item.duration_s
+            case HeartRate():
+                self.heart.take(item)
             case Cue():
                 self.cues.append(item)
             case Notice():
@@ -199,6 +221,14 @@ class Tally:
             "activity_s": {state: round(seconds, 3) for state, seconds in sorted(self.activity_s.items())},
             "provisional_contacts": self.contacts,
             "withdrawn_contacts": self.withdrawn,
+            "heart_rate": {
+                "readings": self.heart.readings,
+                "mean_bpm": self.heart.mean_bpm,
+                "max_bpm": self.heart.max_bpm,
+                "beats": self.heart.beats,
+            }
+            if self.heart.readings
+            else None,
             "gaps": self.gaps,
             "gaps_s": round(self.gaps_s, 3),
             "cues": [
@@ -217,6 +247,9 @@ class Tally:
                     "restarts": link.restarts,
                     "reboots": link.reboots,
                     "warning": link.warning,
+                    "battery_ratio": link.battery_ratio,
+                    "firmware": link.firmware,
+                    "model": link.model,
                 }
                 for role, link in self.links.items()
             },
@@ -242,11 +275,12 @@ class Tally:
                 lines.append(f"speed from: {', '.join(speeds)}")
         lines += [f"calibration: {calibration['text']}" for calibration in self.calibrations]
         lines += [f"cue at {clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
-        lines += [
-            f"{role}: {link.samples} samples, {link.lost_text} lost, {link.bad_notifications} bad notifications"
-            f"{f', the sensor itself started anew {link.reboots} x' if link.reboots else ''}"
-            for role, link in self.links.items()
-        ]
+        if self.heart.readings:
+            beats = f", {self.heart.beats} beats" if self.heart.beats else ""
+            lines.append(
+                f"heart rate: {self.heart.mean_bpm:.0f} bpm on average, {self.heart.max_bpm:.0f} at most{beats}"
+            )
+        lines += [_link_line(link) for link in self.links.values()]
         if self.gaps:
             lines.append(f"{self.gaps} gaps, {clock(self.gaps_s)} in all")
         lines += [
@@ -271,6 +305,19 @@ class Tally:
     def _sides(self) -> str:
         known = [f"{count} {side}" for side, count in sorted(self.sides.items())]
         return f" ({', '.join(known)})" if known else ""
+
+
+def _link_line(link: LinkHealth) -> str:
+    parts = [f"{link.samples} samples", f"{link.lost_text} lost", f"{link.bad_notifications} bad notifications"]
+    if link.reboots:
+        parts.append(f"the sensor itself started anew {link.reboots} x")
+    if link.battery_ratio is not None:
+        parts.append(f"battery {link.battery_ratio:.0%}".replace("%", " %"))
+    if link.model or link.firmware:
+        parts.append(f"{link.model} firmware {link.firmware or 'unknown'}".strip())
+    if not link.samples and link.detail:
+        parts = [link.detail]
+    return f"{link.role.replace('_', ' ')}: {', '.join(parts)}"
 
 
 def _average_line(average: Average) -> str:

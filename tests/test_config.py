@@ -71,13 +71,13 @@ def test_text_becomes_the_type_of_the_setting() -> None:
     environment = {
         "HIPDRIVE_SOUND__ENABLED": "off",
         "HIPDRIVE_CUES__PER_HOUR": "6",
-        "HIPDRIVE_SENSOR__NAME": "42",
+        "HIPDRIVE_SENSOR__WHICH": "42",
         "HIPDRIVE_CUES__RULES": '[{"name":"d","metric":"sway_m","direction":"above","threshold":1,"words":"On rails"}]',
     }
     config = load(environment=environment).config
     assert config.sound.enabled is False
     assert config.cues.per_hour == 6
-    assert config.sensor.name == "42"
+    assert config.sensor.which == "42"
     assert config.cues.rules[0].words == "On rails"
 
 
@@ -178,7 +178,7 @@ def test_a_recording_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
 def test_what_is_shown_as_toml_can_be_read_back(tmp_path: Path) -> None:
     rule = '[{"name":"d","metric":"sway_m","direction":"above","threshold":0.01,"words":"Say \\"rails\\""}]'
     config = load(
-        flags=[Flag("--set", "cues.rules", rule), Flag("--set", "sensor.name", 'a"b\\c é')], environment={}
+        flags=[Flag("--set", "cues.rules", rule), Flag("--set", "sensor.which", 'a"b\\c é')], environment={}
     ).config
     lines: list[str] = []
     for path, value in settings.values(config).items():

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sensor_host.commands.options import DURATION, config_options, resolve
+from sensor_host.commands.options import DURATION, SENSOR, config_options, resolve
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from sensor_host.config import SensorConfig
+    from sensor_host.config import Config
     from sensor_host.link_bench import Figures, Judged, LinkBench
 
 _COLOURS = {"good": "green", "usable": "yellow", "poor": "bold red", "": ""}
@@ -24,8 +24,7 @@ _COLOURS = {"good": "green", "usable": "yellow", "poor": "bold red", "": ""}
 @click.command(short_help="Measure how well a sensor's radio link works.")
 @click.argument("recording", required=False, type=click.Path(path_type=Path))
 @click.option("--for", "for_s", type=DURATION, default="60s", show_default=True, help="How long to listen.")
-@click.option("--name", help="Take the sensor of this name.")
-@click.option("--address", help="Take the sensor with this address; hipdrive scan lists them.")
+@SENSOR
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_options
 @click.pass_context
@@ -34,8 +33,7 @@ def command(
     *,
     recording: Path | None,
     for_s: float,
-    name: str | None,
-    address: str | None,
+    which: str | None,
     as_json: bool,
     config_file: Path | None,
     runner: str | None,
@@ -51,10 +49,8 @@ def command(
     if recording is not None:
         bench = _of_recording(recording)
     else:
-        config = resolve(
-            config_file, runner, settings, ("--name", "sensor.name", name), ("--address", "sensor.address", address)
-        ).config
-        bench = asyncio.run(_live(config.sensor, for_s))
+        config = resolve(config_file, runner, settings, ("--sensor", "sensor.which", which)).config
+        bench = asyncio.run(_live(config, for_s))
     figures = bench.figures()
     judged = judge(figures)
     if as_json:
@@ -86,19 +82,19 @@ def _of_recording(path: Path) -> LinkBench:
     return bench
 
 
-async def _live(config: SensorConfig, for_s: float) -> LinkBench:
+async def _live(config: Config, for_s: float) -> LinkBench:
+    from sensor_host.commands.radio import open_sensor, recall
     from sensor_host.errors import LinkError
     from sensor_host.link_bench import LinkBench
     from sensor_host.ports import LinkState, Notification
-    from sensor_host.sources.ble import BleSource
 
     loop = asyncio.get_running_loop()
-    async with BleSource(config) as source:
+    async with open_sensor(config, recall()) as source:
         bench = LinkBench(source.sensors[0])
         heard = False
         try:
             # a sensor that was found and then never sends is given as long as it was given to be found
-            async with asyncio.timeout(config.scan_timeout_s) as limit:
+            async with asyncio.timeout(config.sensor.scan_timeout_s) as limit:
                 async for arrival in source:
                     bench.take(arrival, time.monotonic())
                     if isinstance(arrival, LinkState) and arrival.state in ("connecting", "lost"):

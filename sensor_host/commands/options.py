@@ -39,6 +39,10 @@ class Duration(click.ParamType[float]):
 
 DURATION = Duration()
 
+SENSOR = click.option(
+    "--sensor", "which", metavar="WHICH", help="Take this one: a nickname, a name or an address (hipdrive scan)."
+)
+
 NO_CALIBRATION = click.option(
     "--no-calibration", is_flag=True, help="Measure as for anybody: leave the runner's calibrations aside."
 )

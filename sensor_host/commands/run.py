@@ -7,21 +7,28 @@ from pathlib import Path
 
 import click
 
-from sensor_host.commands.options import DURATION, raw, resolve, session_options
+from sensor_host.commands.options import DURATION, SENSOR, raw, resolve, session_options
 
 
 @click.command(short_help="Measure a run with the sensor.")
 @click.option("--for", "for_s", type=DURATION, help="End after this time, as in 45m; without it, end with Ctrl-C.")
-@click.option("--name", help="Take the sensor of this name.")
-@click.option("--address", help="Take the sensor with this address; hipdrive scan lists them.")
+@SENSOR
+@click.option(
+    "--heart-rate",
+    "strap",
+    metavar="[WHICH]",
+    is_flag=False,
+    flag_value="any",
+    help="Listen to a heart-rate strap as well: the one used last, or this one.",
+)
 @click.option("--force", is_flag=True, help="Use the sensor even if it cannot measure running.")
 @click.option("--no-record", is_flag=True, help="Keep nothing of this run.")
 @session_options
 def command(
     *,
     for_s: float | None,
-    name: str | None,
-    address: str | None,
+    which: str | None,
+    strap: str | None,
     force: bool,
     no_record: bool,
     broker: str | None,
@@ -38,31 +45,36 @@ def command(
 
     Switch the sensor on, start this, stand still for five seconds, then run.
     Ctrl-C ends the run with a summary and the path of its recording.
+
+    Of several sensors in reach the one used last is taken, else the nearest;
+    hipdrive scan lists them, hipdrive sensors gives them nicknames.
     """
+    from sensor_host.commands.radio import open_radio, recall, remember
     from sensor_host.commands.running import Plan, conduct
     from sensor_host.runners import load
-    from sensor_host.sources.ble import BleSource
 
     config = resolve(
         config_file,
         runner,
         settings,
         ("--broker", "mqtt.broker", broker),
-        ("--name", "sensor.name", name),
-        ("--address", "sensor.address", address),
+        ("--sensor", "sensor.which", which),
         ("--force", "sensor.force", "true" if force else None),
+        ("--heart-rate", "heart_rate.which", strap),
         raw(no_calibration),
     ).config
-    conduct(
-        BleSource(config.sensor),
-        Plan(
-            config=config,
-            profile=load(config.runner.name),
-            record=config.recording.enabled and not no_record,
-            sound=not no_sound,
-            console=not no_console and not as_json,
-            for_s=for_s,
-            summary=summary,
-            as_json=as_json,
-        ),
+    plan = Plan(
+        config=config,
+        profile=load(config.runner.name),
+        record=config.recording.enabled and not no_record,
+        sound=not no_sound,
+        console=not no_console and not as_json,
+        for_s=for_s,
+        summary=summary,
+        as_json=as_json,
     )
+    radio = open_radio(config, recall())
+    try:
+        conduct(radio.source, plan)
+    finally:
+        remember(config.runner.name, radio)

@@ -33,7 +33,8 @@ TIMED = MessageType(
 LINK = MessageType(
     "hipdrive/msg/LinkState",
     "float64 t_host_s\nfloat64 rssi_dbm  # NaN: unknown\nfloat64 battery_ratio  # NaN: unknown\n"
-    "string role\nstring state\nstring detail\n",
+    "string role\nstring state\nstring detail\n"
+    "string firmware  # as the sensor says; empty: unknown\nstring model  # as the sensor says; empty: unknown\n",
 )
 MARKER = MessageType("hipdrive/msg/Marker", "float64 t_host_s\nfloat64 t_s\nstring text\nstring kind\n")
 COMMAND = MessageType("hipdrive/msg/Command", "float64 t_host_s\nfloat64 t_s\nstring name\nstring value\n")
@@ -92,10 +93,10 @@ def encode(arrival: Arrival) -> tuple[str, bytes]:
             return f"/{role}{TIMED_SUFFIX}", TIMED.encode(
                 t_host_s, block.rate_hz, block.t_s, block.acc_mps2, block.gyr_radps, block.clipped
             )
-        case LinkState(role, state, t_host_s, rssi, battery, detail):
+        case LinkState(role, state, t_host_s, rssi, battery, detail, firmware, model):
             rssi_dbm = float("nan") if rssi is None else float(rssi)
             battery_ratio = float("nan") if battery is None else battery
-            return "/link", LINK.encode(t_host_s, rssi_dbm, battery_ratio, role, state, detail)
+            return "/link", LINK.encode(t_host_s, rssi_dbm, battery_ratio, role, state, detail, firmware, model)
         case Injected(Marker(t_s, text, kind), t_host_s):
             return "/markers", MARKER.encode(t_host_s, t_s, text, kind)
         case Injected(Command(t_s, name, value), t_host_s):
@@ -135,6 +136,8 @@ def decode(topic: str, data: bytes) -> Arrival | None:
             rssi_dbm=None if isnan(rssi) else round(rssi),
             battery_ratio=None if isnan(battery) else battery,
             detail=str(values[5]),
+            firmware=str(values[6]),
+            model=str(values[7]),
         )
     t_s = _number(values[1])
     if topic == "/markers":

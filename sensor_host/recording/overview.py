@@ -9,6 +9,7 @@ from pelvis.data import Gap, HeartRate, Marker, Samples
 from sensor_host.chain import SensorChain
 from sensor_host.ports import Injected, LinkHealth, LinkState, SessionInfo, TimedBlock
 from sensor_host.recording.reader import Batch, read
+from sensor_host.routing import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def info(path: Path) -> RecordingInfo:
         When it cannot be read.
     """
     recording = read(path)
-    shares = {sensor.role: _Share(SensorChain(sensor)) for sensor in recording.session.sensors}
+    shares = {role: _Share(chain) for role, chain in Router(recording.session.sensors).chains.items()}
     markers: list[Marker] = []
     begin_s: float | None = None
     for item in recording.batches():
