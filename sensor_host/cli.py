@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("simulate", "Record a simulated runner, or play his sensor over Bluetooth."),
     "scan": ("scan", "List the sensors in radio range."),
     "bench-link": ("bench_link", "Measure how well a sensor's radio link works."),
+    "sensors": ("sensors", "List the sensors used so far, give them nicknames."),
     "config": ("config", "Show or check the configuration."),
     "doctor": ("doctor", "Check this computer and say what to do."),
 }

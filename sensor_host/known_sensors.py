@@ -68,7 +68,7 @@ class KnownSensors(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Return this with a sensor that was used."""
         before = self.at(address) or KnownSensor(address=address)
         after = msgspec.structs.replace(before, name=name or before.name, board=board, last_used_utc=when_utc)
-        last = {**self.last, runner: {**self.last.get(runner, {}), role: address}}
+        last = {**self.last, runner: {**self.last.get(runner, {}), role: after.address}}
         return msgspec.structs.replace(self._with(after), last=last)
 
     def named(self, which: str, nickname: str) -> KnownSensors:

@@ -161,8 +161,8 @@ class Ear:
             consider(sighting)
 
 
-async def scan(duration_s: float) -> list[Sighting]:
-    """Listen for a while and return every device that was heard, the nearest first.
+async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> list[Sighting]:
+    """Listen for a while and return every device that was heard, the nearest first; ``began`` is called at the start.
 
     Raises
     ------
@@ -171,15 +171,18 @@ async def scan(duration_s: float) -> list[Sighting]:
     """
     heard: dict[str, Sighting] = {}
     async with Ear().listening(lambda sighting: heard.update({sighting.address: sighting})):
+        began()
         await asyncio.sleep(duration_s)
     return sorted(heard.values(), key=lambda sighting: -sighting.rssi_dbm)
 
 
-async def find(wanted: Wanted, timeout_s: float, ear: Ear | None = None) -> Found:
+async def find(
+    wanted: Wanted, timeout_s: float, ear: Ear | None = None, began: Callable[[], None] = lambda: None
+) -> Found:
     """Return the device that fits best: the one used last, else of the preferred board, else the nearest.
 
     One that was asked for by name or address, or was used last, is returned as soon as it is heard; else a moment is
-    given to a second one in reach.
+    given to a second one in reach. ``began`` is called once there is listening.
 
     Raises
     ------
@@ -201,6 +204,7 @@ async def find(wanted: Wanted, timeout_s: float, ear: Ear | None = None) -> Foun
                 enough.set()
 
     async with (ear or Ear()).listening(consider):
+        began()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await some.wait()
@@ -219,10 +223,11 @@ async def find(wanted: Wanted, timeout_s: float, ear: Ear | None = None) -> Foun
 
 
 def _why(wanted: Wanted, chosen: Sighting, fitting: list[Sighting]) -> str:
+    last = chosen.address == wanted.last
     if len(fitting) == 1:
-        return ""
+        return "the one used last" if last else ""
     count = f"{len(fitting)} {wanted.noun}s in reach; choose with {wanted.option}"
-    if chosen.address == wanted.last:
+    if last:
         return f"the one used last, of {count}"
     nearest = chosen.rssi_dbm == max(sighting.rssi_dbm for sighting in fitting)
     return f"the {'nearest' if nearest else wanted.board_of(chosen)} of {count}"

@@ -186,6 +186,10 @@ class PlayedSensor:
         self.path = air.paths.setdefault(spec.address, Path())
         air.rssi_dbm[spec.address] = spec.rssi_dbm
         board = BOARDS[spec.board]
+        if board.motion is None:
+            rimu = BOARDS["rimu"].motion
+            assert rimu is not None
+            board = replace(board, motion=replace(rimu, new_device=lambda _: Strap()))
         assert board.motion is not None
         scenario = Scenario(standing_s=spec.standing_s)
         rate_hz = spec.rate_hz or board.motion.rate_hz
@@ -227,6 +231,28 @@ class PlayedSensor:
 
     def _note(self, said: str) -> None:
         self.connects += said.startswith("connected")
+
+
+class Strap:
+    """A heart-rate strap's side: whoever subscribes has what a test has it send."""
+
+    mtu = 23
+    streaming = True
+
+    def read(self, uuid: str) -> bytes:
+        raise AttError(0x02)
+
+    def write(self, uuid: str, data: bytes) -> Sequence[tuple[str, bytes]]:
+        raise AttError(0x03)
+
+    def disconnected(self) -> None:
+        """It goes on measuring."""
+
+    def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
+        return []
+
+    def flush(self) -> list[EncodedPacket]:
+        return []
 
 
 class NotedDevice:

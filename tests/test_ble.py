@@ -15,7 +15,6 @@ from bluetooth import OpenBluetooth, Spec
 from sensor_host.boards import BOARDS
 from sensor_host.boards.rimu import CONTROL_UUID, Info, RimuEncoder, encode_info, start_command
 from sensor_host.config import SensorConfig
-from sensor_host.connection import BATTERY_LEVEL
 from sensor_host.errors import LinkError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification
 from sensor_host.scan import scan

@@ -27,7 +27,7 @@ from sensor_host.scan import scan
 from sensor_host.sources.ble import BleSource
 from sensor_host.virtual_board import address_of
 
-SENSOR = SensorConfig(name="RIMU sim", scan_timeout_s=20.0, watchdog_s=5.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
+SENSOR = SensorConfig(which="RIMU sim", scan_timeout_s=20.0, watchdog_s=5.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
 
 
 async def hear(count: int, sensor: SensorConfig = SENSOR) -> list[Notification]:

@@ -61,11 +61,12 @@ def open_sensor(config: Config, known: KnownSensors, ear: Ear | None = None) -> 
     """
     wanted = replace(config.sensor, which=known.resolve(config.sensor.which))
     named = config.sensor.which or "the sensor"
-    _say(f"looking for {named}, up to {wanted.scan_timeout_s:g} s: switch it on, bring it near")
+    looking = f"looking for {named}, up to {wanted.scan_timeout_s:g} s: switch it on, bring it near"
     return BleSource(
         wanted,
         last=known.last_of(config.runner.name, Role.PELVIS),
         ear=ear,
+        looking=lambda: _say(looking),
         tell=lambda found: _say(_found(found, known)),
     )
 

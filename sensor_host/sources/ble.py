@@ -50,8 +50,8 @@ class BleSource:
         What it listens with; shared by all sources of a run.
     first
         Set while the sensor that goes first is connected; this one is searched for and connected only then.
-    tell
-        Is told once, while entering, which sensor was found.
+    looking, tell
+        While entering: the one is called when it begins to listen, the other is told which sensor was found.
 
     Attributes
     ----------
@@ -75,7 +75,8 @@ class BleSource:
         last: str = "",
         ear: Ear | None = None,
         first: asyncio.Event | None = None,
-        tell: Callable[[Found], None] | None = None,
+        looking: Callable[[], None] = lambda: None,
+        tell: Callable[[Found], None] = lambda _: None,
     ) -> None:
         kind = "heart_rate" if role == Role.HEART_RATE else "motion"
         known = [key for key, board in BOARDS.items() if board.kind == kind]
@@ -89,6 +90,7 @@ class BleSource:
         self._optional = optional
         self._ear = ear or Ear()
         self._first = first
+        self._looking = looking
         self._tell = tell
         self._wanted = Wanted(kind, config.board, config.which, last)
         self._board = known[0] if config.board == AUTO else config.board
@@ -117,10 +119,9 @@ class BleSource:
 
     async def __aenter__(self) -> Self:
         if not self._optional:
-            found = await find(self._wanted, self._config.scan_timeout_s, self._ear)
+            found = await find(self._wanted, self._config.scan_timeout_s, self._ear, self._looking)
             self._choose(found)
-            if self._tell is not None:
-                self._tell(found)
+            self._tell(found)
         return self
 
     async def __aexit__(
