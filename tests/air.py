@@ -27,6 +27,7 @@ from pelvis.data import Array
 from pelvis.simulate import Scenario
 from sensor_host.boards import BOARDS
 from sensor_host.boards.board import AttError, Board, Device, EncodedPacket
+from sensor_host.boards.heart_rate import StrapDevice
 from sensor_host.virtual_board import VirtualBoard
 
 ATT_CHANNEL = 4
@@ -233,22 +234,10 @@ class PlayedSensor:
         self.connects += said.startswith("connected")
 
 
-class Strap:
-    """A heart-rate strap's side: whoever subscribes has what a test has it send."""
+class Strap(StrapDevice):
+    """A heart-rate strap's side; it sends what a test has it send."""
 
-    mtu = 23
-    streaming = True
-
-    def read(self, uuid: str) -> bytes:
-        raise AttError(0x02)
-
-    def write(self, uuid: str, data: bytes) -> Sequence[tuple[str, bytes]]:
-        raise AttError(0x03)
-
-    def disconnected(self) -> None:
-        """It goes on measuring."""
-
-    def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
+    def encode(self, *_: object) -> list[EncodedPacket]:
         return []
 
     def flush(self) -> list[EncodedPacket]:

@@ -31,6 +31,11 @@ def boards_of(name: str, services: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(fitting, key=preference))
 
 
+def board_of(name: str, services: Sequence[str]) -> str:
+    """Return the key of the preferred board that advertises so, empty where none of ours does."""
+    return next(iter(boards_of(name, services)), "")
+
+
 def preference(key: str) -> tuple[bool, int]:
     """Return by what boards are put in order: the preferred first, those whose figures are refused last."""
     return bool(BOARDS[key].refusal), list(BOARDS).index(key)
