@@ -67,7 +67,8 @@ async def test_every_board_is_set_up_and_heard_over_the_air(open_bluetooth: Open
 
     async def measure() -> Packets:
         """Return the packets with which a stream begins."""
-        async with BleSource(replace(SENSOR, board=board.key, name=name)) as source, aclosing(aiter(source)) as heard:
+        async with BleSource(replace(SENSOR, which=name)) as source, aclosing(aiter(source)) as heard:
+            assert source.sensors[0].board == board.key
             async for arrival in heard:
                 if isinstance(arrival, Notification):
                     packets = decoder.decode([arrival.data])
