@@ -198,21 +198,32 @@ def test_the_order_in_which_the_two_sensors_frames_come_changes_no_sample() -> N
     assert len(one.acc_mps2) == 240
 
 
+ORDERS = {
+    "as measured": lambda told: (told[1], told[0]),
+    "accelerations first": lambda told: (told[0] != ACC, told[1]),
+    "rotations first": lambda told: (told[0] != GYR, told[1]),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("kind", [ACC, GYR])
-def test_nothing_is_made_up_over_a_hole_in_either_sensor(kind: int) -> None:
-    notifications = [
-        frame(which, 30.0 * k, np.full((30, 3), float(k)))
-        for k in range(8)
+def test_nothing_is_made_up_over_a_hole_in_either_sensor(kind: int, order: str) -> None:
+    # frames of one sensor lie across those of the other
+    frames = [
+        (which, first, count)
         for which in (ACC, GYR)
-        if not (which == kind and k in (3, 4))
+        for count in (10 if which == kind else 40,)
+        for first in range(0, 240, count)
+        if not (which == kind and first == 90)
     ]
-    packets = PolarDecoder().decode(notifications)
-    # samples 90 to 149 are missing, and nothing else
+    told = sorted(frames, key=ORDERS[order])
+    packets = PolarDecoder().decode([frame(which, float(first), np.zeros((count, 3))) for which, first, count in told])
+    # samples 90 to 99 are missing, and nothing else
     ends = [first + count for first, count in zip(starts(packets), packets.samples.tolist(), strict=True)]
     given = np.concatenate(
         [np.arange(round(first), round(end)) for first, end in zip(starts(packets), ends, strict=True)]
     )
-    assert given.tolist() == [*range(90), *range(150, 240)]
+    assert given.tolist() == [*range(90), *range(100, 240)]
 
 
 @pytest.mark.parametrize("off", [-0.09, 0.03, 0.09])
@@ -235,9 +246,25 @@ def test_clipped_samples_make_packets_of_their_own() -> None:
     assert packets.clipped.tolist() == [False, True, False]
 
 
-def test_a_frame_that_comes_twice_is_passed_over() -> None:
-    frames = [frame(ACC, 30.0 * k, np.zeros((30, 3))) for k in range(3)]
-    assert len(streamed([frames[0], frames[1], frames[1], frames[2]]).acc_mps2) == 90
+def test_a_count_at_the_end_of_16_bits_is_clipped_whatever_the_factor_makes_of_it() -> None:
+    # 0.48 mg: 32767 counts are 15.7 g
+    answer = bytes.fromhex("f002020000" + "0501") + struct.pack("<f", 0.00048)
+    counts = np.zeros((3, 3), np.int64)
+    counts[1, 2] = -32767
+    acc = compressed_frame(ACC, START_NS + round(2 * PERIOD_NS), counts)
+    packets = PolarDecoder().decode([answer, acc, frame(GYR, 0.0, np.zeros((3, 3)))])
+    assert packets.samples.tolist() == [1, 1, 1]
+    assert packets.clipped.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", [ACC, GYR])
+def test_a_frame_that_comes_twice_is_passed_over(kind: int) -> None:
+    notifications: list[bytes] = []
+    for k in range(3):
+        for which, shift in ((ACC, 0.0), (GYR, 0.4)):
+            notifications += [frame(which, 30 * k + shift, np.zeros((30, 3)))] * (2 if which == kind else 1)
+    # the first acceleration precedes all rotations; no other is without one before and one behind it
+    assert len(PolarDecoder().decode(notifications).acc_mps2) == 89
 
 
 def test_a_clock_that_was_set_back_begins_a_new_stream() -> None:

@@ -143,7 +143,7 @@ class MovesenseDecoder:
             if reference == HELLO_REFERENCE:
                 self._stream += 1
                 self._first = True
-                self._rate_hz = self._parts = 0
+                self._parts = 0
             return
         part = kind - DATA + 1
         if not 1 <= part <= PARTS or reference not in RATES_HZ:
