@@ -449,13 +449,8 @@ def test_what_it_stops_with_stops_the_device(board: Board) -> None:
     assert not device.streaming or not board.stop
 
 
-STANDARD = "-0000-1000-8000-00805f9b34fb"
-
-
 def declares(board: Board, action: Action) -> bool:
-    """Whether the board declares that this can be done with the characteristic; the standard ones may be read."""
-    if isinstance(action, Read) and action.uuid.endswith(STANDARD):
-        return True
+    """Whether the board declares that this can be done with the characteristic; the firmware's version may be read."""
     needed = {
         Read: {"read"},
         Subscribe: {"notify", "indicate"},
