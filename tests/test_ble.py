@@ -247,3 +247,16 @@ async def test_a_device_of_another_kind_is_refused_by_what_it_lacks(open_bluetoo
     async with open_bluetooth(rimu(lacks=[GATT.notify_uuid])), BleSource(SENSOR) as source:
         with pytest.raises(LinkError, match=rf"is no RIMU v1.*lacks {GATT.notify_uuid}"):
             await until_state(aiter(source), "lost")
+
+
+@pytest.mark.parametrize(("key", "app"), [("movesense", "Movesense Showcase"), ("polar", "Polar Flow")])
+async def test_a_sensor_whose_firmware_is_too_old_is_told_where_to_get_a_newer_one(
+    open_bluetooth: OpenBluetooth, key: str, app: str
+) -> None:
+    board = BOARDS[key]
+    name = f"{board.name_prefixes[0]}1234"
+    old = Spec(name, board=key, lacks=[each.uuid for each in board.gatt.characteristics])
+    config = msgspec.structs.replace(SENSOR, board=key, name=name)
+    async with open_bluetooth(old), BleSource(config) as source:
+        with pytest.raises(LinkError, match=f"{name}: its firmware lacks .*{app}"):
+            await until_state(aiter(source), "lost")

@@ -289,7 +289,7 @@ def check(packets: Packets, notifications: int) -> None:
     assert all(0 <= place < notifications for place in places)
     assert packets.position.tolist() == sorted(packets.position.tolist())
     assert all(error.kind and str(error) for _, error in packets.bad)
-    assert all(0 <= row <= count and 1.0 <= rate_hz <= 1e5 for row, rate_hz in packets.rates)
+    assert all(0 <= row <= count and 0.0 < rate_hz < np.inf for row, rate_hz in packets.rates)
 
 
 @each_board
