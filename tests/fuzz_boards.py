@@ -4,7 +4,7 @@
 
 An input says which board, then holds notifications: a length each, and the bytes. The corpus begins with real ones.
 What must hold is what tests/test_boards.py asks; whatever is found becomes a test there or with its board. Options are
-those of libFuzzer; a folder among them keeps the corpus from one run to the next.
+those of libFuzzer: a folder among them keeps the corpus from one run to the next, a file is an input to try again.
 """
 
 from __future__ import annotations
@@ -94,7 +94,9 @@ def main() -> None:
     np.seterr(all="raise", under="ignore")
     with tempfile.TemporaryDirectory() as seeds:
         write_seeds(Path(seeds))
-        atheris.Setup([*sys.argv, "-max_len=4096", seeds], test_one_input)
+        # a file among the arguments is an input to try again, which libFuzzer does alone
+        again = any(Path(argument).is_file() for argument in sys.argv[1:])
+        atheris.Setup(sys.argv if again else [*sys.argv, "-max_len=4096", seeds], test_one_input)
         atheris.Fuzz()
 
 

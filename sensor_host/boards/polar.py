@@ -35,6 +35,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf, isfinite, radians
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -616,24 +617,30 @@ class FrameEncoder:
         self._width = 0  # of the last block
         self._deltas = 0  # in the last block
 
-    def add(self, t_s: float, value: Array, most_bytes: int) -> list[EncodedPacket]:
-        """Take a sample in g or degrees per second; return the frame that it no longer fits into."""
+    def add(self, t_s: Array, values: Array, most_bytes: int) -> list[tuple[float, EncodedPacket]]:
+        """Take samples (n, 3) in g or degrees per second; return the frames that became full.
+
+        Each goes with the time of the sample that it had no room for.
+        """
         # a value that is not a number cannot be measured; it becomes 0
-        counts = np.nan_to_num(np.rint(value / self._factor), nan=0.0, posinf=np.inf, neginf=-np.inf)
-        row = np.clip(counts, -RAW_LIMIT - 1, RAW_LIMIT).astype(np.int64)
-        if not self._rows:
-            return self._begin(t_s, row)
-        width = max(self._width, int(_widths(row - self._rows[-1][1]).max()))
-        size = self._bytes + 2 + -(-width * (self._deltas + 1) * AXES // 8)
-        if size > most_bytes:
-            frame = self.flush()
-            self._begin(t_s, row)
-            return frame
-        self._rows.append((t_s, row))
-        self._width, self._deltas = width, self._deltas + 1
-        if self._deltas == BLOCK_SAMPLES:
-            self._bytes, self._width, self._deltas = size, 0, 0
-        return []
+        counts = np.nan_to_num(np.rint(values / self._factor), nan=0.0, posinf=np.inf, neginf=-np.inf)
+        rows = np.clip(counts, -RAW_LIMIT - 1, RAW_LIMIT).astype(np.int64)
+        before = self._rows[-1][1] if self._rows else np.zeros(AXES, np.int64)
+        widths: list[int] = _widths(np.diff(np.vstack([before, rows]), axis=0)).max(axis=1, initial=1).tolist()
+        frames: list[tuple[float, EncodedPacket]] = []
+        for at_s, row, needed in zip(t_s.tolist(), rows, widths, strict=True):
+            width = max(self._width, needed)
+            size = self._bytes + 2 + -(-width * (self._deltas + 1) * AXES // 8)
+            if not self._rows or size > most_bytes:
+                frames += [(at_s, frame) for frame in self.flush()]
+                self._rows = [(at_s, row)]
+                self._bytes, self._width, self._deltas = HEADER_BYTES + _REFERENCE_BYTES, 0, 0
+                continue
+            self._rows.append((at_s, row))
+            self._width, self._deltas = width, self._deltas + 1
+            if self._deltas == BLOCK_SAMPLES:
+                self._bytes, self._width, self._deltas = size, 0, 0
+        return frames
 
     def flush(self) -> list[EncodedPacket]:
         """Return what is there as a frame."""
@@ -644,11 +651,6 @@ class FrameEncoder:
         self._rows = []
         stamp_ns = self._boot_ns + round(last_s * 1e9)
         return [EncodedPacket(compressed_frame(self._kind, stamp_ns, samples), first_s, last_s)]
-
-    def _begin(self, t_s: float, row: Integers) -> list[EncodedPacket]:
-        self._rows = [(t_s, row)]
-        self._bytes, self._width, self._deltas = HEADER_BYTES + _REFERENCE_BYTES, 0, 0
-        return []
 
 
 # ---------------------------------------------------------------- the device's side
@@ -701,14 +703,12 @@ class PolarDevice:
         self._sdk_mode = False
 
     def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
-        frames: list[EncodedPacket] = []
-        most = self.mtu - _ATT_BYTES
-        acc_g, gyr_dps = acc_mps2 / _UNITS[ACC], gyr_radps / _UNITS[GYR]
-        for k, at_s in enumerate(t_s.tolist()):
-            for kind, values in ((GYR, gyr_dps), (ACC, acc_g)):
-                if kind in self._encoders:
-                    frames += self._encoders[kind].add(at_s, values[k], most)
-        return frames
+        frames: list[tuple[float, EncodedPacket]] = []
+        for kind, values in ((GYR, gyr_radps), (ACC, acc_mps2)):
+            if kind in self._encoders:
+                frames += self._encoders[kind].add(t_s, values / _UNITS[kind], self.mtu - _ATT_BYTES)
+        # in the order in which they became full, the gyroscope's first
+        return [frame for _, frame in sorted(frames, key=itemgetter(0))]
 
     def flush(self) -> list[EncodedPacket]:
         return [frame for encoder in self._encoders.values() for frame in encoder.flush()]
