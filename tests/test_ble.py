@@ -256,7 +256,7 @@ async def test_a_sensor_whose_firmware_is_too_old_is_told_where_to_get_a_newer_o
     board = BOARDS[key]
     name = f"{board.name_prefixes[0]}1234"
     old = Spec(name, board=key, lacks=[each.uuid for each in board.gatt.characteristics])
-    config = msgspec.structs.replace(SENSOR, board=key, name=name)
+    config = msgspec.structs.replace(SENSOR, board=key, which=name)
     async with open_bluetooth(old), BleSource(config) as source:
         with pytest.raises(LinkError, match=f"{name}: its firmware lacks .*{app}"):
             await until_state(aiter(source), "lost")
