@@ -9,34 +9,40 @@ from types import TracebackType
 from typing import Self
 
 import pytest
+from bleak.backends.device import BLEDevice
 
+from pelvis.simulate import Scenario, SensorModel
+from sensor_host import known_sensors
 from sensor_host.analysis import open_input
-from sensor_host.boards import BOARDS
-from sensor_host.boards.board import converse
 from sensor_host.cli import call
+from sensor_host.commands.radio import Radio, remember
 from sensor_host.commands.running import Plan, conduct
 from sensor_host.config import Config, MqttConfig, RecordingConfig, SensorConfig
 from sensor_host.errors import ConfigError
-from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SensorInfo
+from sensor_host.ports import Arrival, Mode, Role, SensorInfo
 from sensor_host.runners import Profile
+from sensor_host.scan import Found, Sighting
+from sensor_host.sources.ble import BleSource
+from sensor_host.sources.simulated import SimulatedSource
 from sensor_host.summary import Tally
 
 REASON = "Nordic Thingy:52 cannot measure running: its accelerometer ends at 2 g, running reaches 6 g and more"
 
 
 class LiveSource:
-    """A sensor over the radio that was set up and then measured nothing."""
+    """A sensor over the radio that a runner wears for a little while."""
 
     mode = Mode.LIVE
 
     def __init__(self, config: SensorConfig, role: str = Role.PELVIS) -> None:
         self.entered = 0
-        self._board = BOARDS[config.board]
-        self._role = role
+        scenario = Scenario(standing_s=3.0, duration_s=9.0, sensor=SensorModel(rate_hz=200.0))
+        self._worn = SimulatedSource(scenario, paced=False, board=config.board)
+        self._info = SensorInfo(role, config.board, name="Thingy")
 
     @property
     def sensors(self) -> tuple[SensorInfo, ...]:
-        return (SensorInfo(self._role, self._board.key, name="Thingy"),)
+        return (self._info,)
 
     async def __aenter__(self) -> Self:
         self.entered += 1
@@ -48,12 +54,8 @@ class LiveSource:
         self.entered -= 1
 
     async def __aiter__(self) -> AsyncIterator[Arrival]:
-        motion = self._board.motion
-        assert motion is not None
-        yield LinkState(self._role, "connected", 100.0)
-        for data in converse(self._board, motion.new_device(motion.rate_hz)):
-            yield Notification(self._role, data, 100.1)
-        yield LinkState(self._role, "closed", 100.2)
+        for arrival in self._worn.arrivals():
+            yield arrival
 
 
 def plan(tmp_path: Path, sensor: SensorConfig) -> Plan:
@@ -90,13 +92,17 @@ def test_a_sensor_that_can_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[
     conduct(LiveSource(sensor), plan(tmp_path, sensor))
     said = json.loads(capsys.readouterr().out)
     assert said["warnings"] == []
-    assert said["notices"] == []
+    assert said["steps"] > 10
+    assert not {"sensor_unfit", "clipped"} & {notice["kind"] for notice in said["notices"]}
 
 
 def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sensor_host.sources.ble.BleSource", LiveSource)
+    def open_radio(config: Config, _: object) -> Radio:
+        return Radio(LiveSource(config.sensor), {})
+
+    monkeypatch.setattr("sensor_host.commands.radio.open_radio", open_radio)
     settings = ("sensor.board=thingy52", "mqtt.broker=off", f"recording.directory={tmp_path}")
     run = ["run", *(part for one in settings for part in ("--set", one))]
     assert call([*run, "--force", "--no-sound", "--json"]) == 0
@@ -109,8 +115,23 @@ def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
     replayed = json.loads(capsys.readouterr().out)
     for said in (live, replayed):
         assert said["warnings"] == [REASON]
-        assert [(notice["kind"], notice["text"]) for notice in said["notices"]] == [("sensor_unfit", REASON)]
+        first, *others = said["notices"]
+        assert (first["t_s"], first["kind"], first["text"]) == (0.0, "sensor_unfit", REASON)
+        # what 2 g cut off is said of its own
+        assert "clipped" in {notice["kind"] for notice in others}
+    assert live["steps"] > 10
+    of_the_run = ("steps", "duration_s", "metrics", "notices", "links", "activity_s", "quality_mean")
+    assert [replayed[name] for name in of_the_run] == [live[name] for name in of_the_run]
 
     tally = Tally()
-    assert list(recorded.items(tally)) == []
+    assert list(recorded.items(tally))
     assert tally.warnings == [REASON]
+
+
+@pytest.mark.parametrize(("board", "address"), [("thingy52", ""), ("witmotion", "C0:FF:EE:00:00:52")])
+def test_it_is_taken_because_the_user_asks_for_it_and_not_because_it_was_used_last(board: str, address: str) -> None:
+    device = BLEDevice("C0:FF:EE:00:00:52", "some sensor", None)
+    sensor = BleSource(SensorConfig())
+    sensor.met = Found(Sighting("some sensor", device.address, -60, (board,), device), board)
+    remember("anna", Radio(sensor, {Role.PELVIS: sensor}))
+    assert known_sensors.load().last_of("anna", Role.PELVIS) == address

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from sensor_host import known_sensors
+from sensor_host.boards import unfit
 from sensor_host.config import Config, HeartRateConfig, SensorConfig
 from sensor_host.errors import HipdriveError
 from sensor_host.known_sensors import KnownSensors
@@ -81,8 +82,11 @@ def recall() -> KnownSensors:
 
 
 def remember(runner: str, radio: Radio) -> None:
-    """Write down which sensors the run had; that it fails is worth a warning, no more."""
-    met = {role: sensor.met for role, sensor in radio.sensors.items() if sensor.met is not None}
+    """Write down which sensors the run had; that it fails is worth a warning, no more.
+
+    One that cannot measure running is taken when the user asks for it, not because it was taken before.
+    """
+    met = {role: found for role, sensor in radio.sensors.items() if (found := sensor.met) and not unfit([found.board])}
     if not met:
         return
     try:
