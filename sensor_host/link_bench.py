@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from pelvis.clock import TimeBase
 from pelvis.data import Array, Gap, Samples
 from sensor_host.ports import Arrival, LinkState, Notification, SensorInfo
 from sensor_host.routing import Router
@@ -63,6 +64,7 @@ class Figures:
     queued_p99_s: float | None = None
     rssi_dbm: int | None = None
     battery_ratio: float | None = None
+    loss_known_by: TimeBase | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,7 @@ class LinkBench:
             queued_p99_s=float(np.percentile(self._queued_s, 99)) if self._queued_s else None,
             rssi_dbm=health.rssi_dbm,
             battery_ratio=health.battery_ratio,
+            loss_known_by=health.loss_known_by,
         )
 
 
@@ -325,7 +328,11 @@ def lines(figures: Figures, judged: Iterable[Judged]) -> list[tuple[str, str, st
         ("", "received", f"{per_s}, {figures.duration_s:.0f} s"),
         ("", "packed for", f"up to {1e3 * figures.packet_s:.0f} ms"),
     ]
-    return rows + [(one.mark, one.limit.title, one.limit.told(one.value)) for one in judged]
+    estimated = {"lost_ratio"} if figures.loss_known_by is TimeBase.ARRIVAL else set[str]()
+    return rows + [
+        (one.mark, one.limit.title, ("about " if one.limit.figure in estimated else "") + one.limit.told(one.value))
+        for one in judged
+    ]
 
 
 def as_dict(figures: Figures, judged: Iterable[Judged]) -> Mapping[str, object]:

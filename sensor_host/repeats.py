@@ -1,8 +1,8 @@
 """Notifications that come more than once, of boards that do not number them.
 
 A subscription that an earlier connection left behind brings every notification again. Equal bytes alone prove nothing:
-a sensor at rest, or one that rounds, repeats itself. But that many different notifications in a row each come twice,
-or each thrice, does.
+a sensor at rest, or one that rounds, repeats itself. But that many different notifications on end each come twice, or
+each thrice, does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Repeats:
         self._seen: dict[bytes, int] = {}
         self._order: deque[tuple[float, bytes]] = deque()
         self._common = 0
-        self._streak = 0
+        self._several: set[bytes] = set()
+        self._singles = 0
 
     def keep(self, data: Sequence[bytes], t_host_s: Sequence[float]) -> list[int]:
         """Return which of these notifications are to be used; they come in the order of their receipt."""
@@ -42,7 +43,8 @@ class Repeats:
 
     def _is_new(self, data: bytes, t_host_s: float) -> bool:
         while self._order and self._order[0][0] < t_host_s - TOGETHER_S:
-            self._judge(self._seen.pop(self._order.popleft()[1]))
+            _, earlier = self._order.popleft()
+            self._judge(earlier, self._seen.pop(earlier))
         count = self._seen.get(data, 0)
         self._seen[data] = count + 1
         if not count:
@@ -52,14 +54,21 @@ class Repeats:
             return False
         return True
 
-    def _judge(self, count: int) -> None:
+    def _judge(self, data: bytes, count: int) -> None:
         """Take how often one notification came."""
         common = gcd(self._common, count)
-        if (common == 1) != (self._common == 1) or not self._streak:
-            # a streak of single ones, or of several at a time, begins
-            self._streak = 0
-            common = count
-        self._common = common
-        self._streak += 1
-        if self._streak >= PROOF:
+        if count == 1:
+            self._singles += 1
+            self._common = 0
+            self._several.clear()
+        elif common == 1:
+            self._common = count
+            self._several = {data}
+        else:
+            self._common = common
+            self._several.add(data)
+            self._singles = 0
+        if len(self._several) >= PROOF:
             self.times = self._common
+        elif self._singles >= PROOF:
+            self.times = 1

@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from virtual_link import board_of
 
+from pelvis.clock import TimeBase
 from pelvis.data import STANDARD_GRAVITY_MPS2, CoreInput, Gap, HeartRate, Samples
+from sensor_host.boards import BOARDS
 from sensor_host.boards.heart_rate import encode as encode_heart_rate
 from sensor_host.boards.rimu import Info, RimuEncoder, encode_info
 from sensor_host.chain import SensorChain
 from sensor_host.errors import ConfigError
-from sensor_host.ports import LinkState, Notification, SensorInfo, TimedBlock
+from sensor_host.ports import LinkHealth, LinkState, Notification, SensorInfo, TimedBlock
+from sensor_host.summary import Tally
 
 PELVIS = SensorInfo("pelvis", "rimu")
 RATE_HZ = 208.0
@@ -148,16 +152,64 @@ def test_session_time_of_a_moment_is_that_of_the_sample_the_host_has_just_then()
     assert chain.host_from_session(5.0) == pytest.approx(55.012, abs=1e-3)
 
 
-def test_a_replay_from_the_middle_keeps_the_sessions_time() -> None:
+@pytest.mark.parametrize("time_base", TimeBase)
+def test_a_replay_from_the_middle_keeps_the_sessions_time(time_base: TimeBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receipts alone find it again but for the delay of a packet or two."""
+    board = board_of(time_base)
+    monkeypatch.setitem(BOARDS, board.key, board)
+    sensor = SensorInfo("pelvis", board.key, rate_hz=RATE_HZ)
     notifications = upright(8000)
-    whole = column(SensorChain(PELVIS).feed(notifications), "t_s")
-    chain = SensorChain(PELVIS)
+    whole = column(SensorChain(sensor).feed(notifications), "t_s")
+    chain = SensorChain(sensor)
     chain.start_behind(notifications[:1])
     said = chain.feed(notifications[600:])
     assert not any(isinstance(item, Gap) for item in said)
-    np.testing.assert_allclose(column(said, "t_s"), whole[4800:], atol=1e-5)
+    near_s = 0.010 if time_base is TimeBase.ARRIVAL else 1e-5
+    np.testing.assert_allclose(column(said, "t_s"), whole[4800:], atol=near_s)
     health = chain.health(0.0)
     assert (health.lost_samples, health.samples, health.notifications) == (0, 3200, 400)
+    assert (health.restarts, health.loss_known_by) == (0, time_base)
+
+
+@given(st.lists(st.integers(0, 120), min_size=1, max_size=60), st.data())
+def test_grouping_changes_no_bit_where_only_receipts_tell(order: list[int], data: st.DataObject) -> None:
+    """Notifications that come once, twice, in bunches, after silences, and say that a stream begins."""
+    board = board_of(TimeBase.ARRIVAL)
+    stock = upright(960)
+    waits = data.draw(st.lists(st.sampled_from([0.0, 0.001, 0.04, 1.0]), min_size=len(order), max_size=len(order)))
+    t_host_s = np.cumsum(waits).tolist()
+    payloads = [stock[pick % 100].data for pick in order for _ in range(1 + pick // 100)]
+    times = [at_s for pick, at_s in zip(order, t_host_s, strict=True) for _ in range(1 + pick // 100)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BOARDS, board.key, board)
+        whole_chain, chain = (SensorChain(SensorInfo("pelvis", board.key)) for _ in range(2))
+    whole = whole_chain.feed_bytes(payloads, times)
+    parts: list[CoreInput] = []
+    start = 0
+    while start < len(payloads):
+        end = data.draw(st.integers(start + 1, len(payloads)))
+        parts += chain.feed_bytes(payloads[start:end], times[start:end])
+        start = end
+    assert signature(parts) == signature(whole)
+    assert chain.health(0.0) == whole_chain.health(0.0)
+
+
+def test_the_summary_marks_an_estimated_loss_and_repeats_the_links_warning() -> None:
+    tally = Tally()
+    tally.take(
+        LinkHealth(
+            "pelvis", "closed", 60.0, 1000, 8000, 40, 0, 0,
+            loss_known_by=TimeBase.ARRIVAL, restarts=3, reboots=2, warning="it comes twice",
+        )
+    )  # fmt: skip
+    (link,) = [line for line in tally.lines() if line.startswith("pelvis:")]
+    assert "about 40 lost" in link
+    assert "started anew 2 x" in link
+    assert "warning: pelvis: it comes twice" in tally.lines()
+    links = tally.as_dict()["links"]
+    assert isinstance(links, dict)
+    figures = {name: links["pelvis"][name] for name in ("lost_samples", "loss_known_by", "restarts", "reboots")}
+    assert figures == {"lost_samples": 40, "loss_known_by": "arrival", "restarts": 3, "reboots": 2}
 
 
 def test_heart_rate_is_put_into_the_pelvis_time() -> None:

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from pelvis.clock import TimeBase
 from pelvis.data import Activity, ActivityState, ContactWithdrawn, Cue, Notice, Side, Step, Stride
 from pelvis.metrics import METRICS
 from sensor_host.config import ConsoleConfig
@@ -124,6 +125,21 @@ def test_the_link_its_losses_and_the_battery_are_shown() -> None:
     shown = row(text_of(filled(health(lost=128))), "pelvis")
     for part in ("connected", "1 234 notifications", "128 lost (1.3%)", "−61 dBm", "battery 87 %"):
         assert part in shown
+
+
+def test_an_estimated_loss_says_that_it_is_one() -> None:
+    guessed = replace(health(lost=1280), loss_known_by=TimeBase.ARRIVAL)
+    assert "about 1 280 lost" in row(text_of(filled(guessed)), "pelvis")
+    assert "about 1 280 samples lost" in status_line(filled(guessed))
+    assert "about" not in text_of(filled(replace(health(lost=1280), loss_known_by=TimeBase.STAMPED)))
+    assert "about" not in text_of(filled(replace(guessed, lost_samples=0)))
+
+
+def test_a_links_warning_stands_below_it_and_is_a_line_of_its_own_once() -> None:
+    warned = replace(health(), warning="every notification comes twice")
+    assert "every notification comes twice" in text_of(filled(warned))
+    assert event_line(filled(health()), warned).endswith("pelvis: every notification comes twice")
+    assert event_line(filled(warned), warned) == ""
 
 
 def test_each_sink_is_shown_with_what_it_dropped() -> None:
