@@ -32,6 +32,8 @@ pytestmark = pytest.mark.timeout(300)
 PERIOD_US = 1e6 / 208
 SETTLING = 21  # samples in a tenth of a second at 208 Hz
 
+ALWAYS = 1 << 31
+
 Command = Callable[[str], list[str]]
 
 
@@ -387,12 +389,25 @@ def test_a_fifo_out_of_step_is_brought_back_to_the_beginning_of_a_sample(play: P
     assert abs(stamp_us - at_us[9]) < 0.55 * PERIOD_US  # the edge counted a sample that is gone
 
 
+@pytest.mark.parametrize("pattern", [3, 9])
+def test_a_pattern_that_is_told_falsely_once_costs_nothing(play: Play, pattern: int) -> None:
+    raw = noise(64)
+    scenario, at_us = streaming(raw)
+    poll(scenario, at_us[7])
+    scenario.until(int(at_us[15]))
+    scenario.op("Y", "HI", pattern, 1)
+    scenario.op("V")
+    packets = data_of(play(scenario.bytes()))
+    np.testing.assert_array_equal(raw_of(packets), raw[:16])
+    assert not any(data[1] & 1 for data in packets)
+
+
 def test_an_overrun_is_told_even_where_the_pattern_says_that_nothing_is_missing(play: Play) -> None:
     raw = noise(600)
     scenario, at_us = streaming(raw)
     poll(scenario, at_us[7])
     scenario.until(int(at_us[508]))
-    scenario.op("Y", "H", 0)
+    scenario.op("Y", "HI", 0, ALWAYS)
     scenario.op("V")
     packets = data_of(play(scenario.bytes()))
     assert [data[1] & 1 for data in packets[:3]] == [0, 1, 0]
@@ -406,7 +421,7 @@ def test_a_pattern_that_cannot_be_empties_the_fifo(play: Play, pattern: int) -> 
     scenario, at_us = streaming(raw)
     poll(scenario, at_us[7])
     scenario.until(int(at_us[15]))
-    scenario.op("Y", "H", pattern)
+    scenario.op("Y", "HI", pattern, ALWAYS)
     scenario.op("V")
     poll(scenario, at_us[31])
     packets = data_of(play(scenario.bytes()))
@@ -499,7 +514,7 @@ def test_a_loss_belongs_to_its_stream_alone(play: Play) -> None:
     scenario, at_us = streaming(raw)
     scenario.until(int(at_us[4]))
     scenario.op("X", "H", 30)
-    scenario.op("Y", "H", 6)
+    scenario.op("Y", "HI", 6, ALWAYS)
     scenario.op("V")  # everything is lost, and nothing comes that could say so
     scenario.start()
     poll(scenario, at_us[63])

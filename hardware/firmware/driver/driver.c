@@ -206,8 +206,8 @@ static void play(int what) {
         fake_chip_lose_words(&chip, get_number(2u));
         break;
     case 'Y':
-        chip.lying = true;
         chip.false_pattern = (uint16_t)get_number(2u);
+        chip.lies = get_number(4u);
         break;
     case 'e': /* an edge on the line that means nothing */
         chip.edge = true;

@@ -42,7 +42,7 @@ static void empty(fake_chip *chip) {
     chip->words = 0u;
     chip->next_word = 0u;
     chip->overrun = false;
-    chip->lying = false;
+    chip->lies = 0u;
     set_line(chip);
 }
 
@@ -132,9 +132,13 @@ static uint8_t get(fake_chip *chip, uint8_t address) {
                          (chip->words == FAKE_CHIP_FIFO_WORDS ? 0x20u : 0u) | (chip->overrun ? 0x40u : 0u) |
                          (chip->line ? 0x80u : 0u));
     case 0x3C:
-        return (uint8_t)(chip->lying ? chip->false_pattern & 0xFFu : chip->next_word);
+        return (uint8_t)(chip->lies ? chip->false_pattern & 0xFFu : chip->next_word);
     case 0x3D:
-        return (uint8_t)(chip->lying ? chip->false_pattern >> 8 : 0u);
+        if (chip->lies > 0u) {
+            chip->lies--;
+            return (uint8_t)(chip->false_pattern >> 8);
+        }
+        return 0u;
     case 0x3E:
         return (uint8_t)(chip->words ? chip->fifo[chip->oldest] & 0xFFu : 0u);
     case 0x3F: {

@@ -28,7 +28,7 @@ typedef struct {
     uint32_t edge_us;
     uint32_t good_transfers; /* until the bus fails, */
     uint32_t bad_transfers;  /* and how often it does */
-    bool lying;              /* tells this pattern until the FIFO is emptied */
+    uint32_t lies;           /* how often it still tells this pattern, unless the FIFO is emptied */
     uint16_t false_pattern;
     uint8_t registers[128];
     uint8_t resetting;       /* looks at CTRL3_C until a reset is over */
