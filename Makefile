@@ -7,16 +7,19 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench fuzz docs clean
+.PHONY: help demo test test-bluez check format bench fuzz docs clean
 
 help: ## say what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: .venv/.ready-run ## a simulated runner through the whole chain, for FOR=60 seconds
 	@$(BIN)/hipdrive demo --for $(FOR) $(ARGS)
 
 test: .venv/.ready-test ## all tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-bluez: .venv/.ready-test ## the Bluetooth tests against the real bluetoothd, in a Linux kernel of their own (docs/bluez.md)
+	@PYTHON=$(BIN)/python tests/bluez/run $(ARGS)
 
 check: .venv/.ready-dev ## style, types, import contracts
 	$(BIN)/ruff check .

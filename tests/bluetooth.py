@@ -119,10 +119,13 @@ class Bluetooth:
     # ------------------------------------------------------------ the bus
 
     async def start_bus(self) -> None:
-        arguments = ("--session", "--nofork", "--nopidfile", "--print-address=1", f"--address={self.address}")
-        self._daemon = subprocess.Popen([self._dbus_daemon, *arguments], stdout=subprocess.PIPE)
+        self._daemon = subprocess.Popen([self._dbus_daemon, *self.bus_arguments()], stdout=subprocess.PIPE)
         assert self._daemon.stdout is not None
         await asyncio.to_thread(self._daemon.stdout.readline)  # it listens once it has said where
+
+    def bus_arguments(self) -> tuple[str, ...]:
+        """Return how dbus-daemon is started."""
+        return ("--session", "--nofork", "--nopidfile", "--print-address=1", f"--address={self.address}")
 
     async def stop_bus(self) -> None:
         self._daemon.terminate()

@@ -164,6 +164,10 @@ class Bluez:
                 await self._bus.wait_for_disconnect()
         self._bus = None
 
+    async def end(self) -> None:
+        """End everything."""
+        await self.die()
+
     async def power(self, *, on: bool) -> None:
         """Switch the adapter on or off."""
         self._powered = on
@@ -189,7 +193,7 @@ class Bluez:
         assert answer is not None
         return sum(name.startswith(":") for name in answer.body[0])
 
-    def forget(self, address: str) -> None:
+    async def forget(self, address: str) -> None:
         """Remove a device that is not connected, as bluetoothd does half a minute after it was last heard."""
         device = self.devices.pop(address, None)
         if device is not None:
@@ -289,7 +293,7 @@ class Bluez:
                 if device is None:
                     raise BluezError("DoesNotExist", "Does Not Exist")
                 await self._disconnect(device)
-                self.forget(device.address)
+                await self.forget(device.address)
             case _:
                 raise BluezError("org.freedesktop.DBus.Error.UnknownMethod", str(member))
         return "", [], []

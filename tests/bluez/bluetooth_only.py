@@ -1,0 +1,31 @@
+"""For pytest -p: of all tests those that need Bluetooth, and a place for what they measured."""
+
+from __future__ import annotations
+
+import pytest
+from bluetoothd import ENDED, LOG
+
+MEASURED: list[str] = []
+
+# enough to see what bluetoothd complained of last
+LOG_LINES = 30
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not use the fixture that a real bluetoothd can stand behind."""
+    others = [item for item in items if "open_bluetooth" not in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the scenarios measured, and what bluetoothd said where something failed."""
+    log = LOG.read_text(encoding="utf-8", errors="replace").splitlines() if LOG.exists() else []
+    if terminalreporter.stats.get("failed"):
+        terminalreporter.section("bluetoothd said last")
+        for line in log[-LOG_LINES:]:
+            terminalreporter.write_line(line)
+    terminalreporter.section("what was measured")
+    for line in (*MEASURED, f"bluetoothd ended by itself: {sum(ENDED in line for line in log)} times"):
+        terminalreporter.write_line(line)
