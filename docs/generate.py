@@ -160,6 +160,7 @@ LINK_PAGE = """\
 <!-- Written by docs/generate.py from sensor_host/link_bench.py; `make docs`. -->
 
     hipdrive bench-link                   # 60 s of the sensor in reach
+    hipdrive bench-link --dense           # the same with as many packets as the sensor can send: how much room there is
     hipdrive bench-link RUN.mcap          # what the link of a recorded run was worth
 
 `bench-link` connects as `run` does and says what this host and this sensor get across. Wear both as in a run and move: a body

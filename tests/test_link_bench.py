@@ -173,3 +173,14 @@ async def test_a_live_link_is_judged_with_its_drop_and_its_broken_packets(open_b
     assert figures["queued_p99_s"] is not None
     assert figures["verdict"] in ("usable", "poor")
     assert bench.returncode == (figures["verdict"] == "poor")
+
+
+async def test_a_dense_link_has_a_sample_in_each_packet(open_bluetooth: OpenBluetooth) -> None:
+    async with open_bluetooth(Spec(runs=True)):
+        command = (sys.executable, "-m", "sensor_host.cli", "bench-link", "--for", "3s", "--dense", "--json")
+        bench = await create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+        told, _ = await bench.communicate()
+    figures = json.loads(told)
+    assert figures["packet_s"] == 0.0
+    assert figures["notifications_hz"] == pytest.approx(figures["samples_hz"])
+    assert figures["lost_samples"] == 0

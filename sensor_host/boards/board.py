@@ -297,6 +297,7 @@ class Board:
     It is recognised by any of the services in ``advertised`` or by a name that begins with one of ``name_prefixes``.
     ``stop`` is written before leaving. ``refusal`` says why its figures of a run could not be trusted; such a board is
     used only when the user insists. ``missing`` says what to do where a sensor of its name lacks its characteristics.
+    ``dense_set_up`` asks for as few samples a packet as can be, to measure a link.
     """
 
     key: str
@@ -311,6 +312,7 @@ class Board:
     heart_rate: HeartRateCodec | None = None
     refusal: str = ""
     missing: str = ""
+    dense_set_up: Callable[[], SetUp] | None = None
 
     def recognises(self, name: str, services: Sequence[str]) -> bool:
         """Tell whether a device that advertises this name and these services (lower case) is one."""

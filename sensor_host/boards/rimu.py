@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import radians
 from typing import Final, TypeAlias
 
@@ -403,11 +404,11 @@ def start_command(samples_per_packet: int = 0, rate_hz: float = 0.0) -> bytes:
     return struct.pack(START_FORMAT, START, samples_per_packet, round(rate_hz * 10))
 
 
-def set_up() -> SetUp:
+def set_up(samples_per_packet: int = 0) -> SetUp:
     """Read what the device says of itself, subscribe, start."""
     data = yield Read(INFO_UUID, keep=True)
     yield Subscribe(DATA_UUID)
-    yield Write(CONTROL_UUID, start_command())
+    yield Write(CONTROL_UUID, start_command(samples_per_packet))
     try:
         major, minor = decode_info(data).firmware
     except DecodeError:
@@ -481,6 +482,7 @@ RIMU = Board(
         mtu=MTU,
     ),
     set_up=set_up,
+    dense_set_up=partial(set_up, 1),
     stop=(Write(CONTROL_UUID, bytes([STOP])),),
     motion=Motion(
         rate_hz=Info().rate_hz,

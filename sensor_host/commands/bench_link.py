@@ -25,6 +25,7 @@ _COLOURS = {"good": "green", "usable": "yellow", "poor": "bold red", "": ""}
 @click.argument("recording", required=False, type=click.Path(path_type=Path))
 @click.option("--for", "for_s", type=DURATION, default="60s", show_default=True, help="How long to listen.")
 @SENSOR
+@click.option("--dense", is_flag=True, help="Have it send single samples: many times the packets, where it can.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_options
 @click.pass_context
@@ -34,6 +35,7 @@ def command(
     recording: Path | None,
     for_s: float,
     which: str | None,
+    dense: bool,
     as_json: bool,
     config_file: Path | None,
     runner: str | None,
@@ -42,7 +44,9 @@ def command(
     """Measure how well a sensor's radio link works: packets, loss, delay.
 
     Wear sensor and host as in a run and move about. With a RECORDING, its
-    link is judged instead. The exit code is 1 when the verdict is poor.
+    link is judged instead. --dense shows how much room there is: the reference
+    board then sends 208 packets a second. The exit code is 1 when the verdict
+    is poor.
     """
     from sensor_host.link_bench import as_dict, judge, worst
 
@@ -50,7 +54,7 @@ def command(
         bench = _of_recording(recording)
     else:
         config = resolve(config_file, runner, settings, ("--sensor", "sensor.which", which)).config
-        bench = asyncio.run(_live(config, for_s))
+        bench = asyncio.run(_live(config, for_s, dense=dense))
     figures = bench.figures()
     judged = judge(figures)
     if as_json:
@@ -82,14 +86,17 @@ def _of_recording(path: Path) -> LinkBench:
     return bench
 
 
-async def _live(config: Config, for_s: float) -> LinkBench:
+async def _live(config: Config, for_s: float, *, dense: bool) -> LinkBench:
+    from sensor_host.boards import BOARDS
     from sensor_host.commands.radio import open_sensor, recall
     from sensor_host.errors import LinkError
     from sensor_host.link_bench import LinkBench
     from sensor_host.ports import LinkState, Notification
 
     loop = asyncio.get_running_loop()
-    async with open_sensor(config, recall()) as source:
+    async with open_sensor(config, recall(), dense=dense) as source:
+        if dense and BOARDS[source.sensors[0].board].dense_set_up is None:
+            click.echo("this sensor cannot send more packets than it does: --dense changes nothing", err=True)
         bench = LinkBench(source.sensors[0])
         heard = False
         try:

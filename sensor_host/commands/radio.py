@@ -52,8 +52,8 @@ def open_radio(config: Config, known: KnownSensors) -> Radio:
     return Radio(Together(clip, strap, connected=connected), {Role.PELVIS: clip, Role.HEART_RATE: strap})
 
 
-def open_sensor(config: Config, known: KnownSensors, ear: Ear | None = None) -> BleSource:
-    """Return the sensor at the pelvis; while it is looked for, the user is told so.
+def open_sensor(config: Config, known: KnownSensors, ear: Ear | None = None, *, dense: bool = False) -> BleSource:
+    """Return the sensor at the pelvis; while it is looked for, the user is told so. ``dense`` as of `BleSource`.
 
     Raises
     ------
@@ -69,6 +69,7 @@ def open_sensor(config: Config, known: KnownSensors, ear: Ear | None = None) -> 
         ear=ear,
         looking=lambda: _say(looking),
         tell=lambda found: _say(_found(found, known)),
+        dense=dense,
     )
 
 

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from sensor_host.boards import AUTO, BOARDS
+from sensor_host.boards.board import Board
 from sensor_host.config import SensorConfig
 from sensor_host.connection import Connection, Facts, LinkLostError
 from sensor_host.errors import ConfigError, LinkError
@@ -50,6 +51,8 @@ class BleSource:
         What it listens with; shared by all sources of a run.
     first
         Set while the sensor that goes first is connected; this one is searched for and connected only then.
+    dense
+        Have it send as many packets as it can, where the board knows how.
     looking, tell
         While entering: the one is called when it begins to listen, the other is told which sensor was found.
 
@@ -77,6 +80,7 @@ class BleSource:
         first: asyncio.Event | None = None,
         looking: Callable[[], None] = lambda: None,
         tell: Callable[[Found], None] = lambda _: None,
+        dense: bool = False,
     ) -> None:
         kind = "heart_rate" if role == Role.HEART_RATE else "motion"
         known = [key for key, board in BOARDS.items() if board.kind == kind]
@@ -92,6 +96,7 @@ class BleSource:
         self._first = first
         self._looking = looking
         self._tell = tell
+        self._dense = dense
         self._wanted = Wanted(kind, config.board, config.which, last)
         self._board = known[0] if config.board == AUTO else config.board
         self._found: Found | None = None
@@ -143,7 +148,7 @@ class BleSource:
             if not quiet:
                 yield self._state("connecting", found.why)
             arrivals: Arrivals = asyncio.Queue()
-            connection = Connection(BOARDS[found.board], found.sighting, self._role, arrivals.put_nowait)
+            connection = Connection(self._board_of(found), found.sighting, self._role, arrivals.put_nowait)
             self._connection = connection
             quiet = True
             try:
@@ -217,6 +222,10 @@ class BleSource:
         """Take this sensor and stay with it: another runner's may come nearer."""
         self._found, self._board, self._rssi_dbm = found, found.board, found.sighting.rssi_dbm
         self._wanted = Wanted(self._wanted.kind, found.board, found.sighting.address)
+
+    def _board_of(self, found: Found) -> Board:
+        board = BOARDS[found.board]
+        return replace(board, set_up=board.dense_set_up) if self._dense and board.dense_set_up else board
 
     def _state(self, state: str, detail: str = "", firmware: str = "") -> LinkState:
         return LinkState(self._role, state, time.monotonic(), rssi_dbm=self._rssi_dbm, detail=detail, firmware=firmware)
