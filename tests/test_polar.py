@@ -238,6 +238,18 @@ def test_a_sensor_off_its_nominal_rate_is_spread_by_its_own_stamps(off: float) -
     np.testing.assert_allclose(since_us, packets.samples[2:-1] * period_ns / 1000, atol=1.0)
 
 
+def test_one_odd_stamp_makes_no_holes_of_all_that_follows() -> None:
+    notifications: list[bytes] = []
+    for kind, shift in ((GYR, 0.4), (ACC, 0.0)):
+        # one sample by itself, stamped most of a period late, then many frames as they should be
+        notifications += [frame(kind, 40 * k + shift, np.zeros((40, 3))) for k in range(3)]
+        notifications.append(frame(kind, 120.7 + shift, np.zeros((1, 3))))
+        notifications += [frame(kind, 121 + 40 * k + shift, np.zeros((40, 3))) for k in range(20)]
+    packets = PolarDecoder().decode(sorted(notifications, key=lambda data: data[1:9][::-1]))
+    # the first acceleration precedes all rotations; round the odd stamp three more may lack a neighbour
+    assert packets.samples.sum() >= 921 - 4
+
+
 def test_clipped_samples_make_packets_of_their_own() -> None:
     acc = np.zeros((30, 3))
     acc[10:13, 2] = [15.9, 15.995, -17.0]

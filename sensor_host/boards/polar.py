@@ -15,7 +15,9 @@ How it works
    and blocks of deltas of as many bits as the largest needs. Acceleration comes as counts of ``factor`` g (type 0) or
    as mg (type 1), angular rate as counts of ``factor`` degrees per second (type 0) or as float32 (type 1).
 4. The samples of a frame are spread evenly back to the last one of the frame before. Where frames are missing, or none
-   came yet, they are a period apart: the nominal one at first, then the one last seen.
+   came yet, they are a period apart: the nominal one at first, then the one last seen. A frame is missing where the
+   time between two stamps is not what the samples take: give or take a sample, and 15 % while only the nominal rate is
+   known, else 2 %.
 5. Pairing: acceleration and angular rate come in frames and at instants of their own. The angular rate is interpolated
    linearly to the instants of the accelerations. A sample is given as soon as frames of both sensors cover its instant;
    so it waits for its own frame to fill, and at most as long again for the other's. With the simulated runner at
@@ -98,6 +100,9 @@ IMPOSSIBLE: Final = 2.0
 SLACK_SAMPLES: Final = 0.75
 SLACK_RATIO_EARLY: Final = 0.15
 SLACK_RATIO: Final = 0.02
+
+# of fewer samples than this, a stamp that is off by half a period bends the period by more than its tolerance
+TELLING_SAMPLES: Final = 8
 
 # 1 us: spreading the samples of a frame by whole nanoseconds rounds less than that, and a runner turns nothing in it
 SAME_NS: Final = 1000.0
@@ -297,6 +302,7 @@ class _Sensor:
         self.rate_hz, self.range = rate_hz, limit
         self.factor = limit / (RAW_LIMIT + 1)
         self.period_ns = 1e9 / rate_hz
+        self.steady = False
 
     def restart(self) -> None:
         """Forget all samples: what comes next follows nothing."""
@@ -334,17 +340,21 @@ class _Sensor:
     def add(self, stamp_ns: int, origin_ns: int, values: Array, clipped: NDArray[np.bool_]) -> None:
         """Place a frame's samples in time, the last one at its stamp."""
         count = len(values)
-        self.piece += 1
+        spacing_ns = self.period_ns
         if self.last_ns is not None:
+            nominal_ns = 1e9 / self.rate_hz
             elapsed_ns = float(stamp_ns - self.last_ns)
-            expected_ns = count * self.period_ns
-            slack = SLACK_RATIO if self.steady else SLACK_RATIO_EARLY
-            if abs(elapsed_ns - expected_ns) <= SLACK_SAMPLES * self.period_ns + slack * expected_ns:
-                self.period_ns = elapsed_ns / count
-                self.steady = True
-                self.piece -= 1
+            expected_ns = count * (self.period_ns if self.steady else nominal_ns)
+            slack_ns = SLACK_SAMPLES * nominal_ns + expected_ns * (SLACK_RATIO if self.steady else SLACK_RATIO_EARLY)
+            # what does not fit shakes what was known: one odd stamp must not make holes of all that follows
+            self.steady = abs(elapsed_ns - expected_ns) <= slack_ns
+            if self.steady:
+                spacing_ns = elapsed_ns / count
+                self.period_ns = spacing_ns if count >= TELLING_SAMPLES else self.period_ns
+            else:
+                self.piece += 1
         self.last_ns = stamp_ns
-        t_ns = float(stamp_ns - origin_ns) - np.arange(count - 1, -1, -1, dtype=np.float64) * self.period_ns
+        t_ns = float(stamp_ns - origin_ns) - np.arange(count - 1, -1, -1, dtype=np.float64) * spacing_ns
         # a frame too early for its samples has its last ones right: its stamp is theirs
         late = int(np.searchsorted(t_ns, self.end_ns, side="right"))
         self.end_ns = float(t_ns[-1])
