@@ -21,6 +21,7 @@ from pelvis.clock import ClockSettings, SensorClock, TimeBase
 from pelvis.data import CoreInput, Gap, Samples, Step
 from pelvis.simulate import Scenario, SensorModel
 from sensor_host import boards
+from sensor_host.boards.board import Board, converse
 from sensor_host.boards.rimu import Info, RimuDevice, start_command
 from sensor_host.chain import SensorChain
 from sensor_host.ports import Notification, SensorInfo
@@ -196,6 +197,35 @@ def test_drift_is_right_to_a_tenth_of_a_ppm_where_some_packets_are_not_delayed(
     assert chain.health(0.0).drift_ppm == pytest.approx(ppm, abs=0.1)
 
 
+def counted_over(link: Link, rate_hz: float, ppm: float, minutes: int) -> SensorClock:
+    """The clock of a counted board with packets of 8 samples, of nominally 208 Hz, after a calm link."""
+    count = int(minutes * 60 * rate_hz / 8)
+    t_s = np.arange(count) * 8 / rate_hz
+    received_s = link.receive((t_s + 7 / rate_hz) * (1 + ppm * 1e-6))
+    stamps_us = np.rint(t_s * 1e6).astype(np.int64).tolist()
+    none = [False] * count
+    clock = SensorClock(ClockSettings(208.0))
+    index = (np.arange(count) * 8 % COUNTER).tolist()
+    clock.stamp([0] * count, index, stamps_us, [8] * count, none, none, received_s.tolist())
+    return clock
+
+
+@pytest.mark.parametrize("rate_hz", [203.0, 208.0])
+@pytest.mark.parametrize("interval_s", [0.015, 0.030, 0.050])
+def test_a_usual_link_gives_drift_to_one_ppm_in_ten_minutes(interval_s: float, rate_hz: float) -> None:
+    """In the 10 s of a bin the least delayed of 260 packets is late by some 0.3 ms: over 10 minutes, half a ppm."""
+    clock = counted_over(Link(interval_s), rate_hz, 37.0, 10)
+    assert clock.drift_ppm == pytest.approx(37.0, abs=1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3])
+@pytest.mark.parametrize("ppm", [5.0, 20.0, -60.0])
+def test_where_packets_and_events_keep_step_drift_hides_in_the_delay(ppm: float, seed: int) -> None:
+    """Every packet meets an event of its own: the delay wanders through an interval's 20 ms, up and down the line."""
+    clock = counted_over(Link(0.020, seed=seed), 200.0, ppm, 10)
+    assert clock.drift_ppm == pytest.approx(ppm, abs=2 * 0.020 / 600.0 * 1e6)
+
+
 # ---------------------------------------------------------------- device clock alone
 
 
@@ -317,6 +347,29 @@ def test_receipts_alone_give_even_times(interval_s: float, rate_hz: float, size:
     assert (heard.clock.lost_samples, heard.gaps) == (0, [])
 
 
+def test_session_and_host_time_belong_together_as_soon_as_the_rate_is_known() -> None:
+    """A sensor that is 1.5 % slow: the 75 ms of the first 5 s are not made up for, zero is moved instead."""
+    heard = hear(Link(), off_ppm=15_000.0, duration_s=20.0)
+    assert heard.clock.host_from_session(heard.clock.last_s) == pytest.approx(700.0 + heard.true_s[-1], abs=0.035)
+
+
+def test_a_rate_announced_in_the_middle_is_no_loss_and_found_anew() -> None:
+    """From 200 to 100 Hz after a minute, the clock off by half a percent."""
+    off = 1.005
+    true_s = np.concatenate([np.arange(12_000) / 200.0, 60.0 + np.arange(6_000) / 100.0]) * off
+    received_s = Link().receive(true_s).tolist()
+    clock = SensorClock(ClockSettings(200.0, 0, 0, TimeBase.ARRIVAL))
+    t_s: list[float] = []
+    for k, at_s in enumerate(received_s):
+        if k == 12_000:
+            clock.expect(100.0)
+        t_s.append(clock.place(1, k, 0, 1, False, k == 0, at_s)[1])
+    assert clock.lost_samples == 0
+    assert clock.rate_hz == pytest.approx(100.0 / off, rel=1e-4)
+    error_s = np.array(t_s) - true_s
+    assert np.ptp(error_s[11_000:]) < 0.045  # half a percent of what passes until the rate is known, and a delay
+
+
 def test_a_link_that_stalls_and_catches_up_loses_nothing() -> None:
     stalls = tuple((30.0 * k, 30.0 * k + long_s) for k, long_s in enumerate([0.1, 0.3, 0.7, 1.5, 2.5, 4.0], start=1))
     calm, stalled = hear(Link()), hear(Link(stalls=stalls))
@@ -359,6 +412,29 @@ def test_a_reconnect_is_bridged_by_the_receipts(away_s: float) -> None:
         ]
     assert (clock.restarts, clock.reboots, clock.lost_samples) == (1, 0, 0)
     assert t_s[-1] == pytest.approx(60.0 + away_s + 11_999 / 200.0, abs=0.050)
+
+
+@pytest.mark.parametrize("board", [board for board in boards.BOARDS.values() if board.motion], ids=lambda b: b.key)
+def test_a_reconnect_of_any_makers_board_is_a_gap_and_no_loss(board: Board) -> None:
+    """Twenty seconds, seven out of reach, twenty more."""
+    assert board.motion is not None
+    device = board.motion.new_device(board.motion.rate_hz)
+    ready: list[tuple[float, bytes]] = []
+    for from_s in (0.0, 27.0):
+        ready += [(from_s, data) for data in converse(board, device)]
+        t_s = from_s + np.arange(int(20 * board.motion.rate_hz)) / board.motion.rate_hz
+        moving = 9.8 + np.sin(np.outer(t_s, [5.0, 7.0, 11.0]))  # none says that nothing is measured
+        ready += [(packet.t_last_s, packet.data) for packet in device.encode(t_s, moving, moving)]
+        device.disconnected()
+    received_s = Link().receive(np.array([at_s for at_s, _ in ready]))
+    chain = SensorChain(SensorInfo("pelvis", board.key, rate_hz=board.motion.rate_hz))
+    said = chain.feed_bytes([data for _, data in ready], received_s.tolist())
+    health = chain.health(0.0)
+    assert (health.restarts, health.reboots, health.lost_samples, health.duplicates) == (1, 0, 0, 0)
+    (gap,) = [item for item in said if isinstance(item, Gap)]
+    # what a device has not filled a packet with stays with it: up to half a second
+    assert 6.9 < gap.duration_s < 7.5
+    assert 46.5 < column(said)[-1] < 47.05
 
 
 @given(st.lists(st.integers(0, 60), min_size=2, max_size=40), st.data())
