@@ -16,7 +16,7 @@ from bluetooth import Spec
 from bumble.transport.common import StreamPacketSink, StreamPacketSource
 
 # minibluez, or the real service where tests/bluez/run has one
-Bluez = import_module(os.environ.get("HIPDRIVE_TEST_BLUEZ", "minibluez")).Bluez
+Bluez = import_module(os.environ.get("BLUEZ_OF_TESTS", "minibluez")).Bluez
 
 
 async def _pump(reader: asyncio.StreamReader, source: StreamPacketSource) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from bluetoothd import ENDED, LOG
 
@@ -17,6 +19,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = [item for item in items if "open_bluetooth" not in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in others]
     config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture(autouse=True)
+def only_the_real_one(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test behind which the stand-in stood."""
+    before = LOG.stat().st_size if LOG.exists() else 0
+    yield
+    if "open_bluetooth" in request.node.fixturenames:
+        assert LOG.exists(), "bluetoothd was never started: this test proves nothing"
+        assert LOG.stat().st_size > before, "bluetoothd was not started: this test proves nothing"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -54,8 +54,9 @@ class Bluez:
         self._bus: MessageBus | None = None
         self._bus_address = ""
         self._running: asyncio.Task[None] | None = None
-        for each in STATE.iterdir():
-            shutil.rmtree(each)
+        # what was learned of sensors in another test
+        shutil.rmtree(STATE)
+        STATE.mkdir()
 
     # ------------------------------------------------------------ life
 

@@ -33,7 +33,7 @@ from sensor_host.sources.ble import BleSource
 GATT = BOARDS["rimu"].gatt
 RIMU = Spec()
 RUNNER = Spec(runs=True)
-SENSOR = SensorConfig(name=RIMU.name, scan_timeout_s=5.0, watchdog_s=3.0, reconnect_min_s=0.05, reconnect_max_s=0.5)
+SENSOR = SensorConfig(which=RIMU.name, scan_timeout_s=5.0, watchdog_s=3.0, reconnect_min_s=0.05, reconnect_max_s=0.5)
 # a link that is not fed by a runner may be silent for as long as a scenario takes
 PATIENT = msgspec.structs.replace(SENSOR, watchdog_s=60.0)
 
