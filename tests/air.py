@@ -48,9 +48,9 @@ class Path:
     per_event: int = 0
     delay_s: float = 0.0
     tamper: Callable[[bytes], bytes] | None = None
-    # what is on its way, and the event that takes the last of it
+    # what is on its way, the moment of the event that takes the last of it, and how many go with it
     _flying: deque[Callable[[], None]] = field(default_factory=deque)
-    _event: int = 0
+    _event_s: float = 0.0
     _in_event: int = 0
 
     def carry(self, deliver: Callable[[], None]) -> None:
@@ -60,17 +60,18 @@ class Path:
             loop.call_soon(deliver)
             return
         interval_s = self.interval_s or 0.001
-        event = max(self._event, math.ceil((loop.time() + self.delay_s) / interval_s))
-        if event == self._event and self.per_event and self._in_event >= self.per_event:
-            event += 1
-        self._in_event = self._in_event + 1 if event == self._event else 1
-        self._event = event
+        event_s = max(self._event_s, math.ceil((loop.time() + self.delay_s) / interval_s) * interval_s)
+        if event_s == self._event_s and self.per_event and self._in_event >= self.per_event:
+            event_s += interval_s
+        self._in_event = self._in_event + 1 if event_s == self._event_s else 1
+        self._event_s = event_s
         self._flying.append(deliver)
-        loop.call_at(event * interval_s, self._arrive)
+        loop.call_at(event_s, self._arrive)
 
     def lose(self) -> None:
         """Lose what is on its way."""
         self._flying.clear()
+        self._event_s = 0.0
 
     def _arrive(self) -> None:
         # timers of the same moment come in any order; what they carry does not

@@ -119,6 +119,7 @@ class KnownCharacteristic:
     notified: list[str] = field(default_factory=list)
     acquired: socket.socket | None = None
     lost: int = 0
+    subscribing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Bluez:
@@ -509,8 +510,9 @@ class Bluez:
         if not {"notify", "indicate"} & set(known.flags):
             raise BluezError("NotSupported", "Operation is not supported")
         assert known.proxy is not None
-        if not known.proxy.subscribers:
-            await self._att(device, known.proxy.subscribe(self._notifier(path, known)))
+        async with known.subscribing:
+            if not known.proxy.subscribers:
+                await self._att(device, known.proxy.subscribe(self._notifier(path, known)))
 
     async def _unsubscribe(self, device: KnownDevice, path: str, known: KnownCharacteristic) -> None:
         if known.notified or known.proxy is None:
