@@ -117,6 +117,11 @@ class Air(LocalLink):
             # bumble's controllers answer no scan request: what they would answer is heard at once
             answers = [sender_controller.le_legacy_advertiser, *sender_controller.advertising_sets.values()]
             packet = replace(packet, data=packet.data + b"".join(bytes(each.scan_response_data) for each in answers))
+            loop = asyncio.get_running_loop()
+            for controller in self.controllers:
+                if controller.le_scan_enable or controller.pending_le_connection:
+                    loop.call_soon(controller.on_ll_advertising_pdu, packet)
+            return
         super().send_advertising_pdu(sender_controller, packet)
 
     def send_acl_data(
