@@ -16,10 +16,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +27,7 @@ import numpy as np
 from pelvis.data import Array
 from pelvis.simulate import Scenario, SimulatedRunner
 from sensor_host import __version__
-from sensor_host.boards.board import AttError, Board, Device
+from sensor_host.boards.board import FIRMWARE_REVISION, AttError, Board, Peripheral
 from sensor_host.errors import LinkError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bumble.transport.common import TransportSink, TransportSource
 
 BATTERY_SERVICE, BATTERY_LEVEL = "180F", "2A19"
-DEVICE_INFORMATION, MANUFACTURER, MODEL, FIRMWARE = "180A", "2A29", "2A24", "2A26"
+DEVICE_INFORMATION, MANUFACTURER, MODEL = "180A", "2A29", "2A24"
 
 # 100 ms: heard within a second by any host, and no burden to a shared adapter
 ADVERTISING_INTERVAL_MS = 100
@@ -54,6 +54,9 @@ POWER_ON_S = 10.0
 
 # a second of runner is made at a time: a few milliseconds of work
 BLOCK_S = 1.0
+
+# a heart at work: up and down within a minute, so that a screen shows that it is alive
+HEART_BPM, HEART_SWING_BPM, HEART_SWING_S = 150.0, 10.0, 60.0
 
 # ATT errors of the Core Specification, 3.F.3.4.1.1
 READ_NOT_PERMITTED, WRITE_NOT_PERMITTED = 0x02, 0x03
@@ -72,7 +75,7 @@ class VirtualBoard:
     Parameters
     ----------
     board
-        Which; one with motion.
+        Which.
     source, sink
         The controller's HCI: packets from it and to it.
     name, address
@@ -88,10 +91,8 @@ class VirtualBoard:
 
     Attributes
     ----------
-    device
-        The board's own side.
     notified
-        How many notifications of samples were sent.
+        How many notifications of what is measured were sent.
     """
 
     def __init__(
@@ -110,14 +111,14 @@ class VirtualBoard:
         from bumble.device import Device as Radio
         from bumble.hci import Address
 
-        assert board.motion is not None, "only boards with motion are played"
-        rate_hz = scenario.sensor.rate_hz if scenario else board.motion.rate_hz
         self.board = board
         self.name = name
         self.address = address or address_of(name)
-        self.device: Device = board.motion.new_device(rate_hz)
         self.notified = 0
-        self._piece = board.motion.samples_per_notification
+        self._piece = board.motion.samples_per_notification if board.motion else 0
+        rate_hz = scenario.sensor.rate_hz if scenario else 0.0
+        self._motion = board.motion.new_device(rate_hz or board.motion.rate_hz) if board.motion else None
+        self._heart = board.heart_rate.new_device() if board.heart_rate else None
         self._runner = _Runner(scenario, seed) if scenario else None
         self._said = said
         self._radio: Radio = Radio.with_hci(name, Address(self.address), source, sink)
@@ -162,6 +163,13 @@ class VirtualBoard:
             await self._switch_off()
 
     @property
+    def device(self) -> Peripheral:
+        """The board's own side."""
+        device = self._motion or self._heart
+        assert device is not None, "a board measures motion or heart rate"
+        return device
+
+    @property
     def connected(self) -> bool:
         return self._connection is not None
 
@@ -195,21 +203,34 @@ class VirtualBoard:
 
     async def _stream(self) -> None:
         """Send what is measured when it is complete, for as long as it is wanted."""
-        powered_on_s = time.monotonic()
-        runner = self._runner
+        powered_on_s = asyncio.get_running_loop().time()
         while True:
             await self._until(math.inf, wanted=False)
             self._said("started")
-            if runner is not None:
-                runner.pass_over(time.monotonic() - powered_on_s)
-                while self.streaming and (samples := runner.measure(self._piece)):
-                    for packet in self.device.encode(*samples):
-                        await self._until(powered_on_s + runner.true_s(packet.t_last_s), wanted=True)
-                        if self.streaming:
-                            await self.notify(self.board.gatt.notify_uuid, packet.data)
-                            self.notified += 1
+            for ready_s, data in self._measured(asyncio.get_running_loop().time() - powered_on_s):
+                await self._until(powered_on_s + ready_s, wanted=True)
+                if not self.streaming:
+                    break
+                await self.notify(self.board.gatt.notify_uuid, data)
+                self.notified += 1
             await self._until(math.inf, wanted=True)
             self._said("stopped")
+
+    def _measured(self, from_s: float) -> Iterator[tuple[float, bytes]]:
+        """Yield the notifications of what is measured from then on, each with the second in which it is complete."""
+        runner, motion, heart = self._runner, self._motion, self._heart
+        if runner is None:
+            return
+        if motion is not None:
+            runner.pass_over(from_s)
+            while samples := runner.measure(self._piece):
+                for packet in motion.encode(*samples):
+                    yield runner.true_s(packet.t_last_s), packet.data
+        elif heart is not None:
+            for second in count(math.ceil(from_s)):
+                bpm = HEART_BPM + HEART_SWING_BPM * math.sin(math.tau * second / HEART_SWING_S)
+                for data in heart.encode(bpm, (60.0 / bpm,)):
+                    yield float(second), data
 
     async def _until(self, t_s: float, *, wanted: bool) -> None:
         """Wait for a moment, at most as long as the stream is wanted, or not wanted."""
@@ -302,11 +323,10 @@ class VirtualBoard:
             ],
         )
         yield Service(BATTERY_SERVICE, [self._characteristic(BATTERY_LEVEL, ("read", "notify"), self._battery)])
-        facts = {MANUFACTURER: "hipdrive", MODEL: f"virtual {self.board.key}", FIRMWARE: __version__}
-        yield Service(
-            DEVICE_INFORMATION,
-            [self._characteristic(uuid, ("read",), fact.encode) for uuid, fact in facts.items()],
-        )
+        facts = {MANUFACTURER: "hipdrive", MODEL: f"virtual {self.board.key}"}
+        characteristics = [self._characteristic(uuid, ("read",), fact.encode) for uuid, fact in facts.items()]
+        characteristics.append(self._characteristic(FIRMWARE_REVISION, ("read",), self._firmware))
+        yield Service(DEVICE_INFORMATION, characteristics)
 
     def _characteristic(
         self,
@@ -347,6 +367,12 @@ class VirtualBoard:
 
     def _read(self, uuid: str) -> bytes:
         return self.device.read(uuid)
+
+    def _firmware(self) -> bytes:
+        try:
+            return self.device.read(FIRMWARE_REVISION)
+        except AttError:
+            return __version__.encode()  # a board that says it elsewhere
 
     def _take_write(self, uuid: str, data: bytes) -> None:
         for answer in self.device.write(uuid, data):

@@ -23,11 +23,9 @@ from bumble.device import Device as Radio
 from bumble.l2cap import L2CAP_PDU
 from bumble.link import LocalLink
 
-from pelvis.data import Array
 from pelvis.simulate import Scenario
 from sensor_host.boards import BOARDS
-from sensor_host.boards.board import AttError, Board, Device, EncodedPacket
-from sensor_host.boards.heart_rate import StrapDevice
+from sensor_host.boards.board import AttError, Board
 from sensor_host.virtual_board import VirtualBoard
 
 ATT_CHANNEL = 4
@@ -193,13 +191,8 @@ class PlayedSensor:
         self.path = air.paths.setdefault(spec.address, Path())
         air.rssi_dbm[spec.address] = spec.rssi_dbm
         board = BOARDS[spec.board]
-        if board.motion is None:
-            rimu = BOARDS["rimu"].motion
-            assert rimu is not None
-            board = replace(board, motion=replace(rimu, new_device=lambda _: Strap()))
-        assert board.motion is not None
         scenario = Scenario(standing_s=spec.standing_s)
-        rate_hz = spec.rate_hz or board.motion.rate_hz
+        rate_hz = spec.rate_hz or (board.motion.rate_hz if board.motion else scenario.sensor.rate_hz)
         controller = AirController(spec.name, link=air)
         self.virtual = VirtualBoard(
             _without(board, spec.lacks),
@@ -212,9 +205,12 @@ class PlayedSensor:
             mtu=spec.mtu,
             said=self._note,
         )
-        self.noted = NotedDevice(self.virtual)
-        self.virtual.device = self.noted
-        self._changed = asyncio.Condition()
+        # what was written, and which notifications were wanted by then
+        self.written: list[tuple[str, bytes, frozenset[str]]] = []
+        # codes to refuse the next writes with, one each
+        self.refusals: list[int] = []
+        self._take = self.virtual.device.write
+        self.virtual.device.write = self._write  # type: ignore[method-assign]
 
     async def until(self, what: str) -> None:
         """Wait until it is "connected", "disconnected", "subscribed" or "streaming"."""
@@ -236,57 +232,14 @@ class PlayedSensor:
             said = time.monotonic_ns().to_bytes(8, "little") + number.to_bytes(4, "little")
             await self.virtual.notify(uuid, said.ljust(length, b"\0"))
 
-    def _note(self, said: str) -> None:
-        self.connects += said.startswith("connected")
-
-
-class Strap(StrapDevice):
-    """A heart-rate strap's side; it sends what a test has it send."""
-
-    def encode(self, *_: object) -> list[EncodedPacket]:
-        return []
-
-    def flush(self) -> list[EncodedPacket]:
-        return []
-
-
-class NotedDevice:
-    """The device behind a virtual board; notes what was written, and which notifications were wanted by then."""
-
-    def __init__(self, virtual: VirtualBoard) -> None:
-        self._virtual = virtual
-        self._device: Device = virtual.device
-        self.mtu: int = self._device.mtu
-        self.written: list[tuple[str, bytes, frozenset[str]]] = []
-        # codes to refuse the next writes with, one each
-        self.refusals: list[int] = []
-
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if name == "mtu":
-            setattr(self._device, name, value)
-
-    @property
-    def streaming(self) -> bool:
-        return self._device.streaming
-
-    def read(self, uuid: str) -> bytes:
-        return self._device.read(uuid)
-
-    def write(self, uuid: str, data: bytes) -> Sequence[tuple[str, bytes]]:
+    def _write(self, uuid: str, data: bytes) -> Sequence[tuple[str, bytes]]:
         if self.refusals:
             raise AttError(self.refusals.pop(0))
-        self.written.append((uuid, data, self._virtual.subscribed))
-        return self._device.write(uuid, data)
+        self.written.append((uuid, data, self.virtual.subscribed))
+        return self._take(uuid, data)
 
-    def disconnected(self) -> None:
-        self._device.disconnected()
-
-    def encode(self, t_s: Array, acc_mps2: Array, gyr_radps: Array) -> list[EncodedPacket]:
-        return self._device.encode(t_s, acc_mps2, gyr_radps)
-
-    def flush(self) -> list[EncodedPacket]:
-        return self._device.flush()
+    def _note(self, said: str) -> None:
+        self.connects += said.startswith("connected")
 
 
 class SomeDevice:

@@ -90,10 +90,10 @@ class World:
         return [(t_s, value.hex()) for t_s, value in self._air.listen(self._address(sensor))]
 
     async def written(self, sensor: int) -> list[tuple[str, str, list[str]]]:
-        return [(uuid, data.hex(), sorted(wanted)) for uuid, data, wanted in self._sensors[sensor].noted.written]
+        return [(uuid, data.hex(), sorted(wanted)) for uuid, data, wanted in self._sensors[sensor].written]
 
     async def refuse_writes(self, sensor: int, codes: list[int]) -> None:
-        self._sensors[sensor].noted.refusals = codes
+        self._sensors[sensor].refusals = codes
 
     async def discharge(self, sensor: int, ratio: float) -> None:
         await self._sensors[sensor].virtual.discharge(ratio)

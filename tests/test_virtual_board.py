@@ -9,6 +9,7 @@ from asyncio.subprocess import PIPE
 from contextlib import aclosing
 from typing import Self
 
+import msgspec
 import numpy as np
 import pytest
 from bleak import BleakClient
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from pelvis.data import STANDARD_GRAVITY_MPS2
 from sensor_host.boards import BOARDS
 from sensor_host.boards.board import Board, Packets
+from sensor_host.boards.heart_rate import decode as decode_heart_rate
 from sensor_host.boards.rimu import CONTROL_UUID, DATA_UUID, INFO_UUID, RIMU, RimuDecoder
 from sensor_host.cli import call
 from sensor_host.config import SensorConfig
@@ -30,14 +32,14 @@ from sensor_host.virtual_board import address_of
 SENSOR = SensorConfig(which="RIMU sim", scan_timeout_s=20.0, watchdog_s=5.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
 
 
-async def hear(count: int, sensor: SensorConfig = SENSOR) -> list[Notification]:
-    """Return the first notifications of a connection."""
+async def hear(count: int, sensor: SensorConfig = SENSOR, for_s: float = 0.0) -> list[Notification]:
+    """Return the first notifications of a connection, at least so many and for so long."""
     heard: list[Notification] = []
     async with BleSource(sensor) as source, aclosing(aiter(source)) as arrivals:
         async for arrival in arrivals:
             if isinstance(arrival, Notification):
                 heard.append(arrival)
-            if len(heard) == count:
+            if len(heard) >= count and heard[-1].t_host_s - heard[0].t_host_s >= for_s:
                 break
     return heard
 
@@ -134,6 +136,32 @@ async def test_a_name_too_long_for_the_advertisement_is_heard_from_the_answer_to
     async with open_bluetooth(Spec(name)):
         (seen,) = await scan(0.5)
     assert (seen.name, seen.board) == (name, "rimu")
+
+
+@pytest.mark.parametrize("key", [key for key, board in BOARDS.items() if board.motion])
+async def test_every_board_is_set_up_by_its_host_and_streams_what_its_decoder_reads(
+    open_bluetooth: OpenBluetooth, key: str
+) -> None:
+    sensor = msgspec.structs.replace(SENSOR, board=key, force=True)
+    async with open_bluetooth(Spec("RIMU sim", board=key, runs=True)):
+        heard = await hear(60, sensor, for_s=2.5)
+    motion = BOARDS[key].motion
+    assert motion is not None
+    packets = motion.new_decoder().decode([notification.data for notification in heard])
+    assert not packets.bad
+    acc_mps2 = packets.acc_mps2
+    assert len(acc_mps2) > 2.0 * motion.rate_hz
+    # over some steps a runner is pushed up by his weight on average, unless the sensor is cut off at its range
+    if not BOARDS[key].refusal:
+        assert np.linalg.norm(acc_mps2.mean(axis=0)) == pytest.approx(9.81, rel=0.15)
+
+
+async def test_a_strap_is_played_too(open_bluetooth: OpenBluetooth) -> None:
+    sensor = msgspec.structs.replace(SENSOR, board="heart_rate")
+    async with open_bluetooth(Spec("RIMU sim", board="heart_rate", runs=True)):
+        heard = await hear(2, sensor)
+    readings = [decode_heart_rate(notification.data) for notification in heard]
+    assert all(reading is not None and 140 <= reading.heart_rate_bpm <= 160 for reading in readings)
 
 
 # ---------------------------------------------------------------- the command
@@ -241,7 +269,7 @@ def test_without_bumble_the_line_names_the_extra(
     assert 'pip install "hipdrive[virtual]"' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [["-o", "x.mcap"], ["--csv", "x.csv"], ["--board", "heart_rate"], ["--board", "none"]])
+@pytest.mark.parametrize("more", [["-o", "x.mcap"], ["--csv", "x.csv"], ["--board", "none"]])
 def test_what_does_not_go_with_it_is_refused(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["simulate", "--ble", "usb:0", *more]) == 2
     assert capsys.readouterr().err.count("\n") == 1
