@@ -31,7 +31,7 @@ sys.path.append(str(ROOT / "tests"))
 
 from bluetooth import Bluetooth, Spec
 
-SENSOR = SensorConfig(name="RIMU 7A")
+SENSOR = SensorConfig(which="RIMU 7A")
 
 # the pace of one sensor, a thousand, and twice what is asked for
 PACES = {26.0: 20.0, 1000.0: 10.0, 2000.0: 10.0}
@@ -94,7 +94,7 @@ async def storm(bluetooth: Bluetooth, rate_hz: float, duration_s: float) -> None
 async def steps(bluetooth: Bluetooth) -> None:
     """Print how long after the notification that completes it left the sensor a step is said."""
     await bluetooth.sent(1)
-    async with BleSource(msgspec.structs.replace(SENSOR, name="RIMU run")) as source:
+    async with BleSource(msgspec.structs.replace(SENSOR, which="RIMU run")) as source:
         watch = Watch(source)
         await measure(watch, STEPS_S)
         sent_s = {data: t_s for t_s, data in await bluetooth.sent(1)}
@@ -105,7 +105,7 @@ async def steps(bluetooth: Bluetooth) -> None:
 async def crowd() -> None:
     """Print what six sensors cost and lose, each with a session of its own in one process."""
     async with AsyncExitStack() as stack:
-        configs = [msgspec.structs.replace(SENSOR, name=f"RIMU {number}") for number in range(CROWD)]
+        configs = [msgspec.structs.replace(SENSOR, which=f"RIMU {number}") for number in range(CROWD)]
         watches = [Watch(await stack.enter_async_context(BleSource(config))) for config in configs]
         cpu_s, begin_s = time.process_time(), time.monotonic()
         async with asyncio.TaskGroup() as group:

@@ -147,6 +147,10 @@ class Bluetooth:
         """Wait until a sensor is "connected", "disconnected", "subscribed" or "streaming"."""
         await self.ask("until", sensor, what)
 
+    async def until_sent(self, sensor: int, count: int) -> None:
+        """Wait until a sensor has sent so many notifications of what it measures."""
+        await self.ask("until_sent", sensor, count)
+
     async def connects(self, sensor: int) -> int:
         """Return how often a sensor was connected to."""
         count: int = await self.ask("connects", sensor)

@@ -83,6 +83,10 @@ class World:
     async def until(self, sensor: int, what: str) -> None:
         await self._sensors[sensor].until(what)
 
+    async def until_sent(self, sensor: int, count: int) -> None:
+        while self._sensors[sensor].virtual.notified < count:
+            await asyncio.sleep(0.01)
+
     async def connects(self, sensor: int) -> int:
         return int(self._sensors[sensor].connects)
 

@@ -19,7 +19,7 @@ from sensor_host.ports import Arrival, LinkState, Notification
 from sensor_host.scan import Sighting, scan
 from sensor_host.sources.ble import BleSource
 
-SENSOR = SensorConfig(name="RIMU 7A", scan_timeout_s=20.0, watchdog_s=3.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
+SENSOR = SensorConfig(which="RIMU 7A", scan_timeout_s=20.0, watchdog_s=3.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
 HURRIED = msgspec.structs.replace(SENSOR, scan_timeout_s=0.5)
 
 

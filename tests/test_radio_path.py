@@ -33,7 +33,7 @@ from sensor_host.sinks.recorder import Recorder
 from sensor_host.sources.ble import BleSource
 from sensor_host.sources.replay import ReplaySource
 
-SENSOR = SensorConfig(name="RIMU 7A", scan_timeout_s=20.0, reconnect_min_s=0.01, reconnect_max_s=0.1)
+SENSOR = SensorConfig(which="RIMU 7A", scan_timeout_s=20.0, reconnect_min_s=0.01, reconnect_max_s=0.1)
 RUNNER = Spec(runs=True)
 PERIOD_S = 1.0 / 208.0
 
@@ -225,15 +225,15 @@ async def test_a_thousand_notifications_a_second_all_arrive(open_bluetooth: Open
         await bluetooth.sent(0)
 
         async def endure() -> None:
-            await bluetooth.until(0, "streaming")
-            await seconds(4.0)
+            await bluetooth.until_sent(0, 4000)
 
         async with BleSource(SENSOR) as source:
             ear = await listen_to(source, path, endure)
         sent = await sent_by(bluetooth)
         assert await bluetooth.connects(0) == 1
     came = [notification.data for notification in recorded(path)]
-    assert len(came) > 3000
+    # the last ones sent may still have been under way
+    assert len(came) > 3900
     assert came == [each.data for each in sent[: len(came)]]
     assert ear.gaps() == []
     assert ear.health().lost_samples == 0
@@ -251,7 +251,7 @@ async def test_six_sensors_at_once_are_heard_without_loss(open_bluetooth: OpenBl
             await seconds(4.0)
 
         async with AsyncExitStack() as stack:
-            configs = [msgspec.structs.replace(SENSOR, name=spec.name) for spec in specs]
+            configs = [msgspec.structs.replace(SENSOR, which=spec.name) for spec in specs]
             sources = [await stack.enter_async_context(BleSource(config)) for config in configs]
             async with asyncio.TaskGroup() as group:
                 sessions = [

@@ -24,7 +24,7 @@ from sensor_host.boards.heart_rate import decode as decode_heart_rate
 from sensor_host.boards.rimu import CONTROL_UUID, DATA_UUID, INFO_UUID, RIMU, RimuDecoder
 from sensor_host.cli import call
 from sensor_host.config import SensorConfig
-from sensor_host.ports import Notification
+from sensor_host.ports import Notification, Role
 from sensor_host.scan import scan
 from sensor_host.sources.ble import BleSource
 from sensor_host.virtual_board import address_of
@@ -32,10 +32,12 @@ from sensor_host.virtual_board import address_of
 SENSOR = SensorConfig(which="RIMU sim", scan_timeout_s=20.0, watchdog_s=5.0, reconnect_min_s=0.01, reconnect_max_s=0.05)
 
 
-async def hear(count: int, sensor: SensorConfig = SENSOR, for_s: float = 0.0) -> list[Notification]:
+async def hear(
+    count: int, sensor: SensorConfig = SENSOR, for_s: float = 0.0, role: str = Role.PELVIS
+) -> list[Notification]:
     """Return the first notifications of a connection, at least so many and for so long."""
     heard: list[Notification] = []
-    async with BleSource(sensor) as source, aclosing(aiter(source)) as arrivals:
+    async with BleSource(sensor, role) as source, aclosing(aiter(source)) as arrivals:
         async for arrival in arrivals:
             if isinstance(arrival, Notification):
                 heard.append(arrival)
@@ -157,9 +159,8 @@ async def test_every_board_is_set_up_by_its_host_and_streams_what_its_decoder_re
 
 
 async def test_a_strap_is_played_too(open_bluetooth: OpenBluetooth) -> None:
-    sensor = msgspec.structs.replace(SENSOR, board="heart_rate")
     async with open_bluetooth(Spec("RIMU sim", board="heart_rate", runs=True)):
-        heard = await hear(2, sensor)
+        heard = await hear(2, role=Role.HEART_RATE)
     readings = [decode_heart_rate(notification.data) for notification in heard]
     assert all(reading is not None and 140 <= reading.heart_rate_bpm <= 160 for reading in readings)
 
