@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from sensor_host.boards import AUTO, BOARDS, boards_of, preference
+from sensor_host.boards import AUTO, BOARDS, boards_of, keys_of, preference
 from sensor_host.errors import LinkError
 
 if TYPE_CHECKING:
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 # 1 s: sensors advertise every 20-200 ms, so a second one in reach is heard within it
 LISTEN_S = 1.0
 
+# below what any receiver hears
+_WEAKEST_DBM = -127
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """A device that was heard: ``boards`` are the keys of BOARDS that recognise it, the preferred first.
 
-    ``device`` is what bleak connects to. On macOS ``address`` is a UUID that only this computer knows.
+    ``device`` is what bleak connects to. On macOS ``address`` is a UUID that only this computer knows. One that is
+    connected to this computer already is not heard; its ``rssi_dbm`` is not known then.
     """
 
     name: str
     address: str
-    rssi_dbm: int
+    rssi_dbm: int | None
     boards: tuple[str, ...]
     device: BLEDevice
 
@@ -38,6 +42,11 @@ class Sighting:
     def board(self) -> str:
         """The board it is first of all; empty where it is none of ours."""
         return self.boards[0] if self.boards else ""
+
+    @property
+    def strength_dbm(self) -> int:
+        """Its signal for comparisons: where unknown, weaker than any."""
+        return _WEAKEST_DBM if self.rssi_dbm is None else self.rssi_dbm
 
     @property
     def label(self) -> str:
@@ -173,7 +182,7 @@ async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> l
     async with Ear().listening(lambda sighting: heard.update({sighting.address: sighting})):
         began()
         await asyncio.sleep(duration_s)
-    return sorted(heard.values(), key=lambda sighting: -sighting.rssi_dbm)
+    return sorted(heard.values(), key=lambda sighting: -sighting.strength_dbm)
 
 
 async def find(
@@ -205,6 +214,11 @@ async def find(
 
     async with (ear or Ear()).listening(consider):
         began()
+        connected = await _connected_here(wanted.kind)
+        for sighting in connected:
+            # whoever has it connected may be a run that was killed: the system keeps its connection
+            if wanted.which or sighting.address == wanted.last:
+                consider(sighting)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await some.wait()
@@ -213,10 +227,10 @@ async def find(
                 async with asyncio.timeout(LISTEN_S):
                     await enough.wait()
     if not fitting:
-        raise NotHeardError(_not_heard(wanted, timeout_s, list(heard.values())))
+        raise NotHeardError(_not_heard(wanted, timeout_s, list(heard.values()), connected))
 
     def rank(sighting: Sighting) -> tuple[bool, tuple[bool, int], int]:
-        return sighting.address != wanted.last, preference(wanted.board_of(sighting)), -sighting.rssi_dbm
+        return sighting.address != wanted.last, preference(wanted.board_of(sighting)), -sighting.strength_dbm
 
     chosen = min(fitting.values(), key=rank)
     return Found(chosen, wanted.board_of(chosen), _why(wanted, chosen, list(fitting.values())))
@@ -229,11 +243,31 @@ def _why(wanted: Wanted, chosen: Sighting, fitting: list[Sighting]) -> str:
     count = f"{len(fitting)} {wanted.noun}s in reach; choose with {wanted.option}"
     if last:
         return f"the one used last, of {count}"
-    nearest = chosen.rssi_dbm == max(sighting.rssi_dbm for sighting in fitting)
+    nearest = chosen.strength_dbm == max(sighting.strength_dbm for sighting in fitting)
     return f"the {'nearest' if nearest else wanted.board_of(chosen)} of {count}"
 
 
-def _not_heard(wanted: Wanted, timeout_s: float, heard: list[Sighting]) -> str:
+async def _connected_here(kind: str) -> list[Sighting]:
+    """Return the sensors of a kind that this computer has connected already, which is why they do not advertise.
+
+    Windows ends the connections of a program that ends; elsewhere one that was killed leaves them standing.
+    """
+    if sys.platform == "win32":
+        return []
+    from bleak import BleakAdapter
+
+    found: dict[str, Sighting] = {}
+    with suppress(NotImplementedError, *radio_errors()):
+        adapter = await BleakAdapter.get()
+        for key in keys_of(kind):
+            for device in await adapter.get_connected_devices([BOARDS[key].gatt.service_uuid]):
+                before = found.get(device.address)
+                boards = (*(before.boards if before else ()), key)
+                found[device.address] = Sighting(device.name or "", device.address, None, boards, device)
+    return list(found.values())
+
+
+def _not_heard(wanted: Wanted, timeout_s: float, heard: list[Sighting], connected: list[Sighting]) -> str:
     """Say what was not heard, what was instead, and what to do."""
     asked_for = next((sighting for sighting in heard if wanted.which and wanted.names(sighting)), None)
     if asked_for is not None:
@@ -250,6 +284,11 @@ def _not_heard(wanted: Wanted, timeout_s: float, heard: list[Sighting]) -> str:
         "switch it on, charge it, bring it near and close the app that holds it; "
         "'hipdrive scan' lists what can be heard"
     )
+    if connected:
+        return (
+            f"{wanted} was not heard within {timeout_s:g} s, but {connected[0].label} is connected to this computer "
+            f"already: end the program that holds it, or take it with {wanted.option} {connected[0].address}"
+        )
     if ours and wanted.which:
         others = f"heard instead: {', '.join(s.label for s in ours[:3])}; choose with {wanted.option}"
     elif ours:

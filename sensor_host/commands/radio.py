@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -22,37 +24,75 @@ from sensor_host.sources.together import Together
 OFF, ANY = "off", "any"
 
 
-@dataclass(frozen=True, slots=True)
 class Radio:
-    """What a live run listens to: ``source`` gives the arrivals, ``sensors`` are its parts by role."""
+    """The sensors of a live run.
 
-    source: Source
-    sensors: dict[str, BleSource]
+    Parameters
+    ----------
+    config
+        Which ones, and how patient to be with them.
+    known
+        What is remembered of sensors.
 
-
-def open_radio(config: Config, known: KnownSensors) -> Radio:
-    """Return the sensors that the configuration asks for.
+    Attributes
+    ----------
+    source
+        Gives their arrivals.
+    warnings
+        What did not work out, to be said when the run is over.
 
     Raises
     ------
     ConfigError
         When the board is none.
     """
-    ear, connected, runner = Ear(), asyncio.Event(), config.runner.name
-    clip = open_sensor(config, known, ear)
-    if config.heart_rate.which.lower() == OFF:
-        return Radio(clip, {Role.PELVIS: clip})
-    strap = BleSource(
-        _strap(config.heart_rate, known, runner),
-        Role.HEART_RATE,
-        optional=True,
-        ear=ear,
-        first=connected,
-    )
-    return Radio(Together(clip, strap, connected=connected), {Role.PELVIS: clip, Role.HEART_RATE: strap})
+
+    def __init__(self, config: Config, known: KnownSensors) -> None:
+        self.warnings: list[str] = []
+        self._runner = config.runner.name
+        # two sensors may be remembered at the same time, each in a thread of its own
+        self._saving = threading.Lock()
+        ear, connected = Ear(), asyncio.Event()
+        clip = open_sensor(config, known, ear, remember=partial(self._remember, Role.PELVIS))
+        self.source: Source = clip
+        if config.heart_rate.which.lower() != OFF:
+            strap = BleSource(
+                _strap(config.heart_rate, known, self._runner),
+                Role.HEART_RATE,
+                optional=True,
+                ear=ear,
+                first=connected,
+                remember=partial(self._remember, Role.HEART_RATE),
+            )
+            self.source = Together(clip, strap, connected=connected)
+
+    def _remember(self, role: str, found: Found) -> None:
+        # one that cannot measure running is taken when the user asks for it, not because it was taken before
+        if unfit([found.board]):
+            return
+        try:
+            with self._saving:
+                known = known_sensors.load().used(
+                    self._runner,
+                    role,
+                    address=found.sighting.address,
+                    name=found.sighting.name,
+                    board=found.board,
+                    when_utc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                )
+                known_sensors.save(known)
+        except HipdriveError as error:
+            self.warnings.append(f"{found.sighting.label} is not remembered: {error}")
 
 
-def open_sensor(config: Config, known: KnownSensors, ear: Ear | None = None, *, dense: bool = False) -> BleSource:
+def open_sensor(
+    config: Config,
+    known: KnownSensors,
+    ear: Ear | None = None,
+    *,
+    remember: Callable[[Found], None] = lambda _: None,
+    dense: bool = False,
+) -> BleSource:
     """Return the sensor at the pelvis; while it is looked for, the user is told so. ``dense`` as of `BleSource`.
 
     Raises
@@ -70,6 +110,7 @@ def open_sensor(config: Config, known: KnownSensors, ear: Ear | None = None, *, 
         looking=lambda: _say(looking),
         tell=lambda found: _say(_found(found, known)),
         dense=dense,
+        remember=remember,
     )
 
 
@@ -80,30 +121,6 @@ def recall() -> KnownSensors:
     except HipdriveError as error:
         print(f"hipdrive: warning: no sensor is remembered: {error}", file=sys.stderr)
         return KnownSensors()
-
-
-def remember(runner: str, radio: Radio) -> None:
-    """Write down which sensors the run had; that it fails is worth a warning, no more.
-
-    One that cannot measure running is taken when the user asks for it, not because it was taken before.
-    """
-    met = {role: found for role, sensor in radio.sensors.items() if (found := sensor.met) and not unfit([found.board])}
-    if not met:
-        return
-    try:
-        known = known_sensors.load()
-        for role, found in met.items():
-            known = known.used(
-                runner,
-                role,
-                address=found.sighting.address,
-                name=found.sighting.name,
-                board=found.board,
-                when_utc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            )
-        known_sensors.save(known)
-    except HipdriveError as error:
-        print(f"hipdrive: warning: the sensor is not remembered: {error}", file=sys.stderr)
 
 
 def _strap(config: HeartRateConfig, known: KnownSensors, runner: str) -> SensorConfig:
@@ -123,7 +140,8 @@ def _found(found: Found, known: KnownSensors) -> str:
     sensor = known.at(sighting.address)
     name = f"{sensor.nickname} ({sighting.label})" if sensor is not None and sensor.nickname else sighting.label
     why = f"; {found.why}" if found.why else ""
-    return f"found {name}, {found.board}, {sighting.rssi_dbm} dBm{why}"
+    signal = "still connected" if sighting.rssi_dbm is None else f"{sighting.rssi_dbm} dBm"
+    return f"found {name}, {found.board}, {signal}{why}"
 
 
 def _say(line: str) -> None:

@@ -49,7 +49,7 @@ def command(
     Of several sensors in reach the one used last is taken, else the nearest;
     hipdrive scan lists them, hipdrive sensors gives them nicknames.
     """
-    from sensor_host.commands.radio import open_radio, recall, remember
+    from sensor_host.commands.radio import Radio, recall
     from sensor_host.commands.running import Plan, conduct
     from sensor_host.runners import load
 
@@ -73,8 +73,9 @@ def command(
         summary=summary,
         as_json=as_json,
     )
-    radio = open_radio(config, recall())
+    radio = Radio(config, recall())
     try:
         conduct(radio.source, plan)
     finally:
-        remember(config.runner.name, radio)
+        for warning in radio.warnings:
+            click.echo(f"hipdrive: warning: {warning}", err=True)

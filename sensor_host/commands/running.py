@@ -79,6 +79,8 @@ def conduct(source: Source, plan: Plan) -> None:
         When the user ended it before it began, or twice.
     """
     logging.basicConfig(level=logging.WARNING, format="hipdrive: warning: %(message)s", stream=sys.stderr)
+    # what bleak warns of is said by the link, in words for people
+    logging.getLogger("bleak").setLevel(logging.ERROR)
     with EndRequest() as end, asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             outcome = runner.run(_conduct(source, plan, end))

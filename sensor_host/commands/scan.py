@@ -167,7 +167,7 @@ def _table(rows: list[Row], *, unicode: bool) -> Table:
             *((Text(row.nickname, style="bold"),) if named else ()),
             Text(_clean(one.name) or "-", style="" if one.board else "dim"),
             Text(one.address, style="dim"),
-            _signal(one.rssi_dbm, unicode=unicode),
+            _signal(one.strength_dbm, unicode=unicode),
             Text("heart rate" if row.kind == "heart_rate" else one.board or "-", style="" if one.board else "dim"),
         )
     return table

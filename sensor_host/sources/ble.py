@@ -55,11 +55,8 @@ class BleSource:
         Have it send as many packets as it can, where the board knows how.
     looking, tell
         While entering: the one is called when it begins to listen, the other is told which sensor was found.
-
-    Attributes
-    ----------
-    met
-        The sensor, once it has been connected and set up.
+    remember
+        Is told, in a thread of its own, which sensor was connected and set up for the first time.
 
     Raises
     ------
@@ -81,6 +78,7 @@ class BleSource:
         looking: Callable[[], None] = lambda: None,
         tell: Callable[[Found], None] = lambda _: None,
         dense: bool = False,
+        remember: Callable[[Found], None] = lambda _: None,
     ) -> None:
         kind = "heart_rate" if role == Role.HEART_RATE else "motion"
         known = [key for key, board in BOARDS.items() if board.kind == kind]
@@ -97,6 +95,7 @@ class BleSource:
         self._looking = looking
         self._tell = tell
         self._dense = dense
+        self._remember = remember
         self._wanted = Wanted(kind, config.board, config.which, last)
         self._board = known[0] if config.board == AUTO else config.board
         self._found: Found | None = None
@@ -105,7 +104,7 @@ class BleSource:
         self._rssi_dbm: int | None = None
         self._pause_s = config.reconnect_min_s
         self._told = ""
-        self.met: Found | None = None
+        self._met = False
 
     @property
     def sensors(self) -> tuple[SensorInfo, ...]:
@@ -143,7 +142,7 @@ class BleSource:
                 found, words = await self._look()
                 if words and words != self._told:
                     self._told = words
-                    yield self._state("lost" if self.met else "searching", words)
+                    yield self._state("lost" if self._met else "searching", words)
             self._choose(found)
             if not quiet:
                 yield self._state("connecting", found.why)
@@ -154,8 +153,11 @@ class BleSource:
             try:
                 firmware = await connection.open()
                 answers = arrivals.qsize()
-                self.met, quiet, self._told = found, False, ""
+                quiet, self._told = False, ""
                 yield self._state("connected", firmware=firmware)
+                if not self._met:
+                    self._met = True
+                    await asyncio.to_thread(self._remember, found)
                 yield _described(self._state("connected", firmware=firmware), await connection.facts())
                 while (arrival := await self._next(arrivals)) is not None:
                     # what came before the set-up was over may be its answers, which prove nothing
