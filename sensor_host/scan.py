@@ -171,7 +171,9 @@ class Ear:
 
 
 async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> list[Sighting]:
-    """Listen for a while and return every device that was heard, the nearest first; ``began`` is called at the start.
+    """Listen for a while and return every device that was heard, the nearest first, and sensors connected already.
+
+    ``began`` is called once there is listening.
 
     Raises
     ------
@@ -182,6 +184,9 @@ async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> l
     async with Ear().listening(lambda sighting: heard.update({sighting.address: sighting})):
         began()
         await asyncio.sleep(duration_s)
+        for kind in ("motion", "heart_rate"):
+            for sighting in await _connected_here(kind):
+                heard.setdefault(sighting.address, sighting)
     return sorted(heard.values(), key=lambda sighting: -sighting.strength_dbm)
 
 

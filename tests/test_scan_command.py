@@ -160,7 +160,9 @@ async def test_a_run_remembers_its_sensor_and_finds_it_by_nickname(open_bluetoot
     assert known_sensors.load().last_of("anna", "pelvis") == CLIP.address
 
 
-async def test_a_sensor_that_a_killed_run_left_connected_is_taken_up_again(open_bluetooth: OpenBluetooth) -> None:
+async def test_a_sensor_that_a_killed_run_left_connected_is_taken_up_again(
+    open_bluetooth: OpenBluetooth, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with open_bluetooth(CLIP) as bluetooth:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "sensor_host.cli", "run", "--no-sound", "--no-console", "--broker", "off"),
@@ -177,6 +179,8 @@ async def test_a_sensor_that_a_killed_run_left_connected_is_taken_up_again(open_
         told = await run(*short, "--runner", "ben")
         assert "RIMU 7A is connected to this computer already: end the program that holds it, or take it" in told
         assert told.endswith("exit code 5")
+        assert await hipdrive("scan", "--for", "0.3", "--details") == 0
+        assert "connected to this computer already" in capsys.readouterr().out
         # whoever used it last may have it back
         told = await run()
         assert "found RIMU 7A, rimu, still connected; the one used last" in told

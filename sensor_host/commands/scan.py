@@ -58,7 +58,7 @@ def command(*, for_s: float, details: bool, everything: bool, as_json: bool) -> 
     if as_json:
         print_json([_facts(row, details=details) for row in rows])
     elif rows:
-        _print(rows, details=details)
+        _print(rows)
     if not rows:
         others = f" ({heard} other devices were; --all lists them)" if heard else " (nor was anything else)"
         raise LinkError(
@@ -75,7 +75,8 @@ async def _hear(for_s: float, known: KnownSensors, *, everything: bool, details:
     rows = [_row(sighting, known) for sighting in heard if sighting.board or everything]
     if details:
         for row in rows:
-            if row.sighting.board:
+            # asking ends with letting go, and this one is somebody's
+            if row.sighting.board and row.sighting.rssi_dbm is not None:
                 print(f"hipdrive: asking {row.sighting.label}", file=sys.stderr)
                 await _ask(row)
     return len(heard), rows
@@ -86,11 +87,14 @@ def _row(sighting: Sighting, known: KnownSensors) -> Row:
 
     sensor = known.at(sighting.address)
     board = BOARDS.get(sighting.board)
+    problem = board.refusal if board is not None else "none of ours"
+    if sighting.rssi_dbm is None:
+        problem = (
+            "connected to this computer already: another program holds it, or one that was killed has left it; "
+            f"hipdrive run --sensor {sighting.address} takes it"
+        )
     return Row(
-        sighting,
-        sensor.nickname if sensor is not None else "",
-        board.kind if board is not None else "",
-        board.refusal if board is not None else "none of ours",
+        sighting, sensor.nickname if sensor is not None else "", board.kind if board is not None else "", problem
     )
 
 
@@ -132,7 +136,7 @@ def _facts(row: Row, *, details: bool) -> dict[str, object]:
     return facts
 
 
-def _print(rows: list[Row], *, details: bool) -> None:
+def _print(rows: list[Row]) -> None:
     from rich.console import Console
     from rich.text import Text
 
@@ -141,10 +145,12 @@ def _print(rows: list[Row], *, details: bool) -> None:
         console = Console(highlight=False, width=_PIPED_WIDTH)
     unicode = console.encoding.startswith("utf")
     console.print(_table(rows, unicode=unicode))
+    if any(row.asked or (row.problem and row.sighting.board) for row in rows):
+        console.print()
     sign = "→" if unicode else "->"
     for row in rows:
         label = row.nickname or row.sighting.label
-        if details and row.asked:
+        if row.asked:
             console.print(Text(f"{label}: {_details(row)}"))
         if row.problem and row.sighting.board:
             console.print(Text(f"{sign} {label}: {row.problem}", style="yellow"))
@@ -167,15 +173,17 @@ def _table(rows: list[Row], *, unicode: bool) -> Table:
             *((Text(row.nickname, style="bold"),) if named else ()),
             Text(_clean(one.name) or "-", style="" if one.board else "dim"),
             Text(one.address, style="dim"),
-            _signal(one.strength_dbm, unicode=unicode),
+            _signal(one.rssi_dbm, unicode=unicode),
             Text("heart rate" if row.kind == "heart_rate" else one.board or "-", style="" if one.board else "dim"),
         )
     return table
 
 
-def _signal(rssi_dbm: int, *, unicode: bool) -> Text:
+def _signal(rssi_dbm: int | None, *, unicode: bool) -> Text:
     from rich.text import Text
 
+    if rssi_dbm is None:
+        return Text("connected", style="yellow")
     count = sum(rssi_dbm >= limit for limit in _BARS_FROM_DBM)
     style = ("bold red", "red", "yellow", "green", "green")[count]
     full = "▂▄▆█" if unicode else "####"
