@@ -7,7 +7,8 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from weakref import WeakKeyDictionary
 
 from sensor_host.boards import AUTO, BOARDS, boards_of, keys_of, preference
 from sensor_host.errors import LinkError
@@ -117,8 +118,16 @@ Consider: TypeAlias = Callable[[Sighting], None]
 class Ear:
     """One scanner for all who listen at the same time: the Bluetooth service has no second one for the same program.
 
+    `of_this_loop` is the one to use: bleak has one connection to the service for each event loop.
     Whoever begins to listen starts the scanner anew, for one whose adapter was pulled out stays silent for ever.
     """
+
+    _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, Ear]] = WeakKeyDictionary()
+
+    @classmethod
+    def of_this_loop(cls) -> Ear:
+        """Return the ear of the running event loop."""
+        return cls._of_loops.setdefault(asyncio.get_running_loop(), cls())
 
     def __init__(self) -> None:
         self._listeners: list[Consider] = []
@@ -181,7 +190,7 @@ async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> l
         When there is no usable Bluetooth; says what to do.
     """
     heard: dict[str, Sighting] = {}
-    async with Ear().listening(lambda sighting: heard.update({sighting.address: sighting})):
+    async with Ear.of_this_loop().listening(lambda sighting: heard.update({sighting.address: sighting})):
         began()
         await asyncio.sleep(duration_s)
         for kind in ("motion", "heart_rate"):
@@ -190,9 +199,7 @@ async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> l
     return sorted(heard.values(), key=lambda sighting: -sighting.strength_dbm)
 
 
-async def find(
-    wanted: Wanted, timeout_s: float, ear: Ear | None = None, began: Callable[[], None] = lambda: None
-) -> Found:
+async def find(wanted: Wanted, timeout_s: float, began: Callable[[], None] = lambda: None) -> Found:
     """Return the device that fits best: the one used last, else of the preferred board, else the nearest.
 
     One that was asked for by name or address, or was used last, is returned as soon as it is heard; else a moment is
@@ -217,7 +224,7 @@ async def find(
             if wanted.which or sighting.address == wanted.last:
                 enough.set()
 
-    async with (ear or Ear()).listening(consider):
+    async with Ear.of_this_loop().listening(consider):
         began()
         connected = await _connected_here(wanted.kind)
         for sighting in connected:

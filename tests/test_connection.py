@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -15,11 +17,11 @@ from bluetooth import OpenBluetooth, Spec
 from sensor_host import connection
 from sensor_host.boards import BOARDS
 from sensor_host.boards.board import Read, SetUp, Write
-from sensor_host.boards.rimu import CONTROL_UUID, INFO_UUID, Info, start_command
+from sensor_host.boards.rimu import CONTROL_UUID, DATA_TYPE, INFO_UUID, Info, start_command
 from sensor_host.chain import SensorChain
 from sensor_host.config import SensorConfig
 from sensor_host.errors import ConfigError, LinkError
-from sensor_host.ports import Arrival, LinkState
+from sensor_host.ports import Arrival, LinkState, Notification
 from sensor_host.scan import Found, find
 from sensor_host.sources import ble
 from sensor_host.sources.ble import BleSource
@@ -278,3 +280,31 @@ async def test_a_sensor_that_was_out_of_reach_is_found_by_the_search_under_way(
         coming = asyncio.ensure_future(until(arrivals, "connected"))
         await bluetooth.reach(0, within=True)
         await coming
+
+
+async def test_a_host_that_stands_still_for_longer_than_the_watchdog_loses_nothing(
+    open_bluetooth: OpenBluetooth,
+) -> None:
+    impatient = msgspec.structs.replace(SENSOR, watchdog_s=0.5)
+    async with open_bluetooth(CLIP), BleSource(impatient) as source, aclosing(aiter(source)) as arrivals:
+        await until(arrivals, "connected")
+        indices: list[int] = []
+        said: list[str] = []
+        for number in range(100):
+            if number == 20:
+                time.sleep(1.5)
+            arrival = await anext(arrivals)
+            if isinstance(arrival, Notification) and arrival.data[0] == DATA_TYPE:
+                indices.append(int.from_bytes(arrival.data[2:4], "little"))
+            elif isinstance(arrival, LinkState):
+                said.append(arrival.state)
+    assert "lost" not in said
+    assert {after - before for before, after in pairwise(indices)} == {8}
+
+
+async def test_two_sources_that_listen_at_the_same_time_find_both_their_sensors(open_bluetooth: OpenBluetooth) -> None:
+    other = Spec("RIMU 02", "C0:FF:EE:00:00:02")
+    sources = [BleSource(msgspec.structs.replace(SENSOR, which=which)) for which in ("RIMU 7A", "RIMU 02")]
+    async with open_bluetooth(CLIP, other):
+        await asyncio.gather(*(source.__aenter__() for source in sources))
+        assert [source.sensors[0].name for source in sources] == ["RIMU 7A", "RIMU 02"]

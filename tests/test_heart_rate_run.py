@@ -19,7 +19,6 @@ from sensor_host.ports import LinkHealth, LinkState, Mode, Notification, Role, S
 from sensor_host.recording.overview import info
 from sensor_host.recording.reader import read
 from sensor_host.recording.writer import RecordingWriter
-from sensor_host.scan import Ear
 from sensor_host.screen import Readings, frame, status_line
 from sensor_host.session import Session
 from sensor_host.sinks.recorder import Recorder
@@ -73,15 +72,14 @@ class Listener:
 
 
 def clip_and_strap(which: str = "") -> Together:
-    ear, connected = Ear(), asyncio.Event()
+    connected = asyncio.Event()
     strap = BleSource(
         SensorConfig(which=which, scan_timeout_s=0.3, reconnect_min_s=0.01, reconnect_max_s=0.05),
         Role.HEART_RATE,
         optional=True,
-        ear=ear,
         first=connected,
     )
-    return Together(BleSource(ANY, ear=ear), strap, connected=connected)
+    return Together(BleSource(ANY), strap, connected=connected)
 
 
 def described(source: Source) -> SessionInfo:

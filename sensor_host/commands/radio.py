@@ -17,7 +17,7 @@ from sensor_host.config import Config, HeartRateConfig, SensorConfig
 from sensor_host.errors import HipdriveError
 from sensor_host.known_sensors import KnownSensors
 from sensor_host.ports import Role, Source
-from sensor_host.scan import Ear, Found
+from sensor_host.scan import Found
 from sensor_host.sources.ble import BleSource
 from sensor_host.sources.together import Together
 
@@ -52,15 +52,14 @@ class Radio:
         self._runner = config.runner.name
         # two sensors may be remembered at the same time, each in a thread of its own
         self._saving = threading.Lock()
-        ear, connected = Ear(), asyncio.Event()
-        clip = open_sensor(config, known, ear, remember=partial(self._remember, Role.PELVIS))
+        connected = asyncio.Event()
+        clip = open_sensor(config, known, remember=partial(self._remember, Role.PELVIS))
         self.source: Source = clip
         if config.heart_rate.which.lower() != OFF:
             strap = BleSource(
                 _strap(config.heart_rate, known, self._runner),
                 Role.HEART_RATE,
                 optional=True,
-                ear=ear,
                 first=connected,
                 remember=partial(self._remember, Role.HEART_RATE),
             )
@@ -88,7 +87,6 @@ class Radio:
 def open_sensor(
     config: Config,
     known: KnownSensors,
-    ear: Ear | None = None,
     *,
     remember: Callable[[Found], None] = lambda _: None,
     dense: bool = False,
@@ -106,7 +104,6 @@ def open_sensor(
     return BleSource(
         wanted,
         last=known.last_of(config.runner.name, Role.PELVIS),
-        ear=ear,
         looking=lambda: _say(looking),
         tell=lambda found: _say(_found(found, known)),
         dense=dense,

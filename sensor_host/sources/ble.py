@@ -29,7 +29,10 @@ from sensor_host.config import SensorConfig
 from sensor_host.connection import Connection, Facts, LinkLostError
 from sensor_host.errors import ConfigError, LinkError
 from sensor_host.ports import Arrival, LinkState, Mode, Notification, Role, SensorInfo
-from sensor_host.scan import Ear, Found, NotHeardError, Wanted, find
+from sensor_host.scan import Found, NotHeardError, Wanted, find
+
+# 3 turns of the event loop: the bus' bytes are read in the first, taken apart and handed on by the next
+LOOK_AGAIN_TURNS = 3
 
 Arrivals: TypeAlias = "asyncio.Queue[Notification | LinkState | None]"
 
@@ -47,8 +50,6 @@ class BleSource:
         The run does well without it: entering does not wait for it, nothing it does raises.
     last
         Address of the sensor used last: taken where several are in reach.
-    ear
-        What it listens with; shared by all sources of a run.
     first
         Set while the sensor that goes first is connected; this one is searched for and connected only then.
     dense
@@ -73,7 +74,6 @@ class BleSource:
         *,
         optional: bool = False,
         last: str = "",
-        ear: Ear | None = None,
         first: asyncio.Event | None = None,
         looking: Callable[[], None] = lambda: None,
         tell: Callable[[Found], None] = lambda _: None,
@@ -90,7 +90,6 @@ class BleSource:
         self._config = config
         self._role = role
         self._optional = optional
-        self._ear = ear or Ear()
         self._first = first
         self._looking = looking
         self._tell = tell
@@ -123,7 +122,7 @@ class BleSource:
 
     async def __aenter__(self) -> Self:
         if not self._optional:
-            found = await find(self._wanted, self._config.scan_timeout_s, self._ear, self._looking)
+            found = await find(self._wanted, self._config.scan_timeout_s, self._looking)
             self._choose(found)
             self._tell(found)
         return self
@@ -192,7 +191,7 @@ class BleSource:
         if self._first is not None:
             await self._first.wait()
         try:
-            return await find(self._wanted, self._config.scan_timeout_s, self._ear), ""
+            return await find(self._wanted, self._config.scan_timeout_s), ""
         except LinkError as error:
             # listening costs the radio time, which belongs to the sensor that the run is about
             if self._optional or not isinstance(error, NotHeardError):
@@ -211,10 +210,11 @@ class BleSource:
             async with asyncio.timeout(self._config.watchdog_s):
                 return await arrivals.get()
         except TimeoutError:
-            # a loop that stood still finds the watchdog's time over in the very turn in which it reads what waited
-            await asyncio.sleep(0)
-            if not arrivals.empty():
-                return arrivals.get_nowait()
+            # a loop that itself stood still finds the deadline passed before it has read what waits for it
+            for _ in range(LOOK_AGAIN_TURNS):
+                await asyncio.sleep(0)
+                if not arrivals.empty():
+                    return arrivals.get_nowait()
             raise _Silence from None
 
     async def _let_go(self) -> None:
