@@ -210,8 +210,9 @@ def check_dbus() -> Check:
     try:
         return Check("d-bus", ok=True, detail=asyncio.run(ask()))
     except Exception as error:  # noqa: BLE001 - the bus library raises a zoo of its own
-        told = f"the system bus does not answer ({' '.join(str(error).split()) or type(error).__name__})"
-        advice = "run: sudo apt-get install dbus bluez, and start it; in a container, mount /run/dbus"
+        from sensor_host.scan import explain
+
+        told, _, advice = str(explain(error)).partition(": ")
         return Check("d-bus", ok=False, detail=told, advice=advice)
 
 
@@ -223,8 +224,12 @@ def check_bluetooth() -> Check:
         heard = asyncio.run(scan.scan(LISTEN_S))
     except LinkError as error:
         told, _, advice = str(error).partition(": ")
+        if "D-Bus" in told:
+            told, advice = "cannot be looked at without the system D-Bus", "see to d-bus first"
         return Check("bluetooth", ok=False, detail=told, advice=advice)
-    return Check("bluetooth", ok=True, detail=f"the adapter listens ({len(heard)} devices heard at once)")
+    ours = sum(bool(sighting.board) for sighting in heard)
+    found = f"{ours} of them for hipdrive" if ours else "'hipdrive scan' listens for longer"
+    return Check("bluetooth", ok=True, detail=f"the adapter listens ({len(heard)} devices at once, {found})")
 
 
 def check_broker(config: Config) -> Check:

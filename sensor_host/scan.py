@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -372,6 +373,8 @@ async def _why_deaf(error: Exception) -> LinkError:
     """Return why there is no listening."""
     from bleak.exc import BleakBluetoothNotAvailableError
 
+    if "microsoft" in platform.release().lower():
+        return LinkError(_WSL)
     if sys.platform == "linux" and isinstance(error, BleakBluetoothNotAvailableError):
         with suppress(*radio_errors()):
             if not await _service_runs():
@@ -449,6 +452,10 @@ _UNAVAILABLE = {
     "(Linux: join the group bluetooth with 'sudo usermod -aG bluetooth $USER' and log in again)",
 }
 
+_WSL = (
+    "WSL has no Bluetooth: install and run hipdrive on Windows itself; "
+    "'hipdrive demo' and 'hipdrive replay' work here too"
+)
 _NO_SERVICE = (
     "the Bluetooth service does not run: install and start it "
     "(Debian, Ubuntu: 'sudo apt install bluez' and 'sudo systemctl enable --now bluetooth')"

@@ -7,6 +7,7 @@ which situation); those that only systemd gives are marked.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from bleak.exc import (
@@ -20,7 +21,7 @@ from bleak.exc import (
 from bleak_retry_connector import BleakConnectionError, BleakNotFoundError
 
 from sensor_host.errors import LinkError
-from sensor_host.scan import explain
+from sensor_host.scan import explain, scan
 
 FREEDESKTOP = "org.freedesktop.DBus.Error"
 POLICY = 'Rejected send message, 3 matched rules; type="method_call", sender=":1.5" (uid=65534 pid=132 comm="python")'
@@ -135,3 +136,12 @@ def test_an_error_never_seen_is_told_as_it_is_in_one_line() -> None:
         assert "\n" not in str(explain(BleakBluetoothNotAvailableError("said\nso", reason)))
     for error in (PermissionError(), OSError("gone\nfor good"), asyncio.IncompleteReadError(b"", 4)):
         assert "\n" not in str(explain(error))
+
+
+async def test_on_windows_subsystem_for_linux_the_line_sends_to_windows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("platform.release", lambda: "5.15.153.1-microsoft-standard-WSL2")
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'nobody'}")
+    with pytest.raises(LinkError, match="WSL has no Bluetooth: install and run hipdrive on Windows itself"):
+        await scan(0.1)
