@@ -15,14 +15,13 @@ from pelvis.simulate import Scenario, SensorModel
 from sensor_host import known_sensors
 from sensor_host.analysis import open_input
 from sensor_host.cli import call
-from sensor_host.commands.radio import Radio, remember
+from sensor_host.commands.radio import Radio
 from sensor_host.commands.running import Plan, conduct
-from sensor_host.config import Config, MqttConfig, RecordingConfig, SensorConfig
+from sensor_host.config import Config, MqttConfig, RecordingConfig, RunnerConfig, SensorConfig
 from sensor_host.errors import ConfigError
 from sensor_host.ports import Arrival, Mode, Role, SensorInfo
 from sensor_host.runners import Profile
 from sensor_host.scan import Found, Sighting
-from sensor_host.sources.ble import BleSource
 from sensor_host.sources.simulated import SimulatedSource
 from sensor_host.summary import Tally
 
@@ -99,10 +98,13 @@ def test_a_sensor_that_can_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def open_radio(config: Config, _: object) -> Radio:
-        return Radio(LiveSource(config.sensor), {})
+    class Worn:
+        """What `Radio` is to a run: here its source is a simulated runner's sensor."""
 
-    monkeypatch.setattr("sensor_host.commands.radio.open_radio", open_radio)
+        def __init__(self, config: Config, _: object) -> None:
+            self.source, self.warnings = LiveSource(config.sensor), []
+
+    monkeypatch.setattr("sensor_host.commands.radio.Radio", Worn)
     settings = ("sensor.board=thingy52", "mqtt.broker=off", f"recording.directory={tmp_path}")
     run = ["run", *(part for one in settings for part in ("--set", one))]
     assert call([*run, "--force", "--no-sound", "--json"]) == 0
@@ -131,7 +133,8 @@ def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
 @pytest.mark.parametrize(("board", "address"), [("thingy52", ""), ("witmotion", "C0:FF:EE:00:00:52")])
 def test_it_is_taken_because_the_user_asks_for_it_and_not_because_it_was_used_last(board: str, address: str) -> None:
     device = BLEDevice("C0:FF:EE:00:00:52", "some sensor", None)
-    sensor = BleSource(SensorConfig())
-    sensor.met = Found(Sighting("some sensor", device.address, -60, (board,), device), board)
-    remember("anna", Radio(sensor, {Role.PELVIS: sensor}))
+    found = Found(Sighting("some sensor", device.address, -60, (board,), device), board)
+    radio = Radio(Config(runner=RunnerConfig(name="anna")), known_sensors.KnownSensors())
+    radio._remember(Role.PELVIS, found)
+    assert radio.warnings == []
     assert known_sensors.load().last_of("anna", Role.PELVIS) == address
