@@ -348,8 +348,8 @@ def test_receipts_alone_give_even_times(interval_s: float, rate_hz: float, size:
 
 
 def test_session_and_host_time_belong_together_as_soon_as_the_rate_is_known() -> None:
-    """A sensor that is 1.5 % slow: the 75 ms of the first 5 s are not made up for, zero is moved instead."""
-    heard = hear(Link(), off_ppm=15_000.0, duration_s=20.0)
+    """A sensor that is 1.5 % slow: the 75 ms of the first 5 s are made up for within some 10 s."""
+    heard = hear(Link(), off_ppm=15_000.0, duration_s=25.0)
     assert heard.clock.host_from_session(heard.clock.last_s) == pytest.approx(700.0 + heard.true_s[-1], abs=0.035)
 
 
@@ -394,11 +394,15 @@ def test_a_loss_is_found_when_lateness_stays(long_s: float) -> None:
 
 
 def test_a_wrong_guess_is_taken_back_and_time_does_not_run_back() -> None:
-    """A slow link that works a long backlog off so slowly that it looks like a loss."""
+    """A slow link that works a long backlog off so slowly that it looks like a loss.
+
+    What the wrong guess moved time by is made up for at 1 % of it.
+    """
     heard = hear(Link(packets_per_event=7, stalls=((100.0, 104.0),)), duration_s=400.0)
-    assert heard.gaps
+    assert len(heard.gaps) == 1
     assert heard.clock.lost_samples <= 10
     assert (np.diff(heard.t_s) > 0).all()
+    assert heard.duration_error_s(106).max() < 0.01 * 0.25 + 0.001
     assert heard.clock.drift_ppm == pytest.approx(4000.0, abs=1500.0)
 
 

@@ -18,7 +18,7 @@ Accuracy
 On a usual link (events every 15 to 50 ms, some second tries) a quarter of a second is right to 2.5 ms after 10 s, and
 after a minute to 0.05 ms, or to 1 ms where packets and events keep step; the place of a sample, but for a constant
 delay, to 10 ms, and in step to the interval or a packet's span, whichever is less, and 10 ms; drift to 60 ppm. Losses
-of less than `LATE_S` and a packet are not seen one by one, only in their sum.
+of less than `LATE_S` are not seen one by one, only in their sum.
 """
 
 from __future__ import annotations
@@ -78,15 +78,12 @@ class ArrivalClock:
 
     Attributes
     ----------
-    shifted
-        Whether the last packet moved stamps against the host's clock.
     excess_ratio
         How many times the nominal rate arrives, where that is more than any sensor's; else 0.
     """
 
     def __init__(self, nominal_s: float) -> None:
         self.excess_ratio = 0.0
-        self.shifted = False
         self._nominal_s = nominal_s
         self._slope = 0.0
         self._rate_known = False
@@ -166,19 +163,15 @@ class ArrivalClock:
         x_s += lost * self._nominal_s
         if lost < 0:
             self._first_s += lost * self._nominal_s  # it was there that the last packet belonged
-        self.shifted = self._observe(x_s, t_host_s)
+        self._observe(x_s, t_host_s)
         self._next_index = index + samples
         first_s = x_s - behind_s
         step_s = (first_s - self._first_s) * (1.0 + self._slope)
         self._first_s = first_s
         self._stamp_s += step_s
         error_s = self._line(first_s) - self._zero_s - self._stamp_s
-        if self.shifted:
-            # where zero lies is free: what the rate was off until now need not be made up for
-            self._zero_s += error_s
-        else:
-            error_s = min(max(error_s, -FOLLOW_RATIO * FOLLOW_S), FOLLOW_RATIO * FOLLOW_S)
-            self._stamp_s += error_s * min(1.0, samples * self._nominal_s / FOLLOW_S)
+        error_s = min(max(error_s, -FOLLOW_RATIO * FOLLOW_S), FOLLOW_RATIO * FOLLOW_S)
+        self._stamp_s += error_s * min(1.0, samples * self._nominal_s / FOLLOW_S)
         return ahead, self._stamp_s
 
     def _line(self, x_s: float) -> float:
@@ -213,8 +206,7 @@ class ArrivalClock:
         packet_s = samples * self._nominal_s
         if self._guesses and late_s < -0.5 * packet_s:
             return -self._take_back(late_s, samples)
-        # a packet that misses its event waits for another interval: one more or less cannot be told from that
-        if late_s < self._bear_s + packet_s or not self._rate_known:
+        if late_s < self._bear_s or not self._rate_known:
             self._settle()
             return 0
         if self._window_end_s == math.inf:
@@ -245,6 +237,9 @@ class ArrivalClock:
         if guess.samples < guess.at_first / 2:
             self._bear_s = min(1.0, max(self._bear_s, BEAR_RATIO * guess.at_first * self._nominal_s))
         self._move(-wrong, guess.since_s)
+        # a backlog that is worked off for a minute must not pass for a rate
+        on_line = [at for at in self._points if at[1] - self._slope * at[0] < self._intercept_s + LATE_S]
+        self._points = deque(on_line, maxlen=BINS)
         self._all.restart()
         self._fit_intercept()
         return wrong
@@ -266,14 +261,13 @@ class ArrivalClock:
 
     # ---------------------------------------------------------------- the line
 
-    def _observe(self, x_s: float, t_host_s: float) -> bool:
-        """Take a packet into the line; return whether the rate became known by it."""
-        found = False
+    def _observe(self, x_s: float, t_host_s: float) -> None:
+        """Take a packet into the line."""
         if x_s >= self._bin_end_s:
             if self._bin_lowest is not None:
                 self._points.append(self._bin_lowest)
                 self._guesses = [guess for guess in self._guesses if x_s < guess.until_s]
-                found = self._fit()
+                self._fit()
                 self._bear_s = max(LATE_S, FORGET_RATIO * self._bear_s)
             self._bin_end_s = x_s + BIN_S
             self._bin_lowest = None
@@ -286,22 +280,18 @@ class ArrivalClock:
             self._bin_lowest = (x_s, offset_s)
             if not self._guesses:
                 self._intercept_s = min(self._intercept_s, above_s)
-        return found
 
-    def _fit(self) -> bool:
+    def _fit(self) -> None:
         span_s = self._points[-1][0] - self._points[0][0]
-        found = False
         if span_s >= self._rate_after_s:
             slope = slope_under(self._points)
             excess = slope < 1.0 / EXCESS_RATIO - 1.0 and span_s >= EXCESS_AFTER_S
             self.excess_ratio = 1.0 / (1.0 + slope) if excess else 0.0
             self._slope = min(max(slope, -RATE_TOLERANCE), RATE_TOLERANCE)
-            found = not self._rate_known
             self._rate_known = True
         self._fit_intercept()
         above_s = sorted(offset_s - self._slope * at_s - self._intercept_s for at_s, offset_s in self._points)
         self._usual_s = above_s[len(above_s) // 2]
-        return found
 
     def _fit_intercept(self) -> None:
         """Lay the line so that it touches the points from below.
@@ -311,6 +301,6 @@ class ArrivalClock:
         points = [*self._points, self._bin_lowest] if self._bin_lowest else [*self._points]
         if self._guesses:
             points = [point for point in points if point[0] < self._guesses[0].since_s] or points
-        self._intercept_s = min(offset_s - self._slope * at_s for at_s, offset_s in points)
+        self._intercept_s = min((at[1] - self._slope * at[0] for at in points), default=self._intercept_s)
         if self._bin_lowest is not None:
             self._bin_lowest_s = self._bin_lowest[1] - self._slope * self._bin_lowest[0]

@@ -300,8 +300,6 @@ class SensorClock:
             return self._count_by_stamp(device_us, samples, t_host_s, begins=begins), device_us
         begins = begins or (first and self._next_index > samples)
         ahead, stamp_s = self._arrivals.place(index, samples, t_host_s, anew=begins)
-        if self._arrivals.shifted:
-            self.offset.restart()
         if ahead < 0:
             self.lost_samples += ahead
         return 0 if begins else self._next_index + max(0, ahead), round(stamp_s * 1e6)
