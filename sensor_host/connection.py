@@ -98,9 +98,9 @@ class Connection:
         from bleak.exc import BleakCharacteristicNotFoundError
 
         client = self._client = await self._connect()
-        if client.services.get_characteristic(self._board.gatt.notify_uuid) is None:
-            raise self._another_board(client, self._board.gatt.notify_uuid)
         try:
+            if client.services.get_characteristic(self._board.gatt.notify_uuid) is None:
+                raise self._another_board(client, self._board.gatt.notify_uuid)
             return await self._set_up(client)
         except BleakCharacteristicNotFoundError as error:
             raise self._another_board(client, str(error.char_specifier)) from error

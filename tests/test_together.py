@@ -127,6 +127,15 @@ async def test_the_others_are_told_whether_the_first_is_connected() -> None:
             assert connected.is_set() is is_set
 
 
+async def test_leaving_in_the_middle_of_an_iteration_stops_them_all() -> None:
+    first, other = Scripted("pelvis", data("pelvis", 1)), Scripted("heart_rate")
+    async with asyncio.timeout(10):
+        async with Together(first, other) as source:
+            arrivals = aiter(source)
+            await anext(arrivals)
+    assert first.events == other.events == ["entered", "ended", "left"]
+
+
 async def test_a_run_that_is_stopped_stops_them_all() -> None:
     first, other = Scripted("pelvis"), Scripted("heart_rate")
     began = asyncio.Event()
