@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import pytest
@@ -19,6 +19,7 @@ from sensor_host.commands.radio import Radio
 from sensor_host.commands.running import Plan, conduct
 from sensor_host.config import Config, MqttConfig, RecordingConfig, RunnerConfig, SensorConfig
 from sensor_host.errors import ConfigError
+from sensor_host.known_sensors import KnownSensors
 from sensor_host.ports import Arrival, Mode, Role, SensorInfo
 from sensor_host.runners import Profile
 from sensor_host.scan import Found, Sighting
@@ -98,13 +99,10 @@ def test_a_sensor_that_can_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Worn:
-        """What `Radio` is to a run: here its source is a simulated runner's sensor."""
+    def worn(config: Config, _: object) -> SimpleNamespace:
+        return SimpleNamespace(source=LiveSource(config.sensor), warnings=[])
 
-        def __init__(self, config: Config, _: object) -> None:
-            self.source, self.warnings = LiveSource(config.sensor), []
-
-    monkeypatch.setattr("sensor_host.commands.radio.Radio", Worn)
+    monkeypatch.setattr("sensor_host.commands.radio.Radio", worn)
     settings = ("sensor.board=thingy52", "mqtt.broker=off", f"recording.directory={tmp_path}")
     run = ["run", *(part for one in settings for part in ("--set", one))]
     assert call([*run, "--force", "--no-sound", "--json"]) == 0
@@ -134,7 +132,5 @@ def test_a_forced_run_says_so_live_in_its_recording_and_in_every_replay(
 def test_it_is_taken_because_the_user_asks_for_it_and_not_because_it_was_used_last(board: str, address: str) -> None:
     device = BLEDevice("C0:FF:EE:00:00:52", "some sensor", None)
     found = Found(Sighting("some sensor", device.address, -60, (board,), device), board)
-    radio = Radio(Config(runner=RunnerConfig(name="anna")), known_sensors.KnownSensors())
-    radio._remember(Role.PELVIS, found)
-    assert radio.warnings == []
+    Radio(Config(runner=RunnerConfig(name="anna")), KnownSensors()).remember(Role.PELVIS, found)
     assert known_sensors.load().last_of("anna", Role.PELVIS) == address

@@ -53,7 +53,7 @@ class Radio:
         # two sensors may be remembered at the same time, each in a thread of its own
         self._saving = threading.Lock()
         connected = asyncio.Event()
-        clip = open_sensor(config, known, remember=partial(self._remember, Role.PELVIS))
+        clip = open_sensor(config, known, remember=partial(self.remember, Role.PELVIS))
         self.source: Source = clip
         if config.heart_rate.which.lower() != OFF:
             strap = BleSource(
@@ -61,12 +61,12 @@ class Radio:
                 Role.HEART_RATE,
                 optional=True,
                 first=connected,
-                remember=partial(self._remember, Role.HEART_RATE),
+                remember=partial(self.remember, Role.HEART_RATE),
             )
             self.source = Together(clip, strap, connected=connected)
 
-    def _remember(self, role: str, found: Found) -> None:
-        # one that cannot measure running is taken when the user asks for it, not because it was taken before
+    def remember(self, role: str, found: Found) -> None:
+        """Write down that the runner uses this sensor; one that cannot measure running is taken on request only."""
         if unfit([found.board]):
             return
         try:

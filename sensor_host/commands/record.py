@@ -39,6 +39,8 @@ def info(*, recording: Path, as_json: bool) -> None:
             f"{health.lost_text} lost, {health.duplicates} double, {health.bad_notifications} bad, "
             f"{sensor.breaks} breaks{f' up to {clock(sensor.longest_break_s)}' if sensor.breaks else ''}"
         )
+        if health.model or health.firmware:
+            click.echo(f"  {health.model or 'model unknown'}, firmware {health.firmware or 'unknown'}")
     for marker in found.markers:
         click.echo(f"{clock(marker.t_s)} {marker.kind}: {marker.text}")
     click.echo(", ".join(f"{name} {version}" for name, version in found.versions.items()))
