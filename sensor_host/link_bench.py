@@ -19,7 +19,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from pelvis.clock import TimeBase
-from pelvis.data import Array, Gap, Samples
+from pelvis.data import Array, Samples
 from sensor_host.ports import Arrival, LinkState, Notification, SensorInfo
 from sensor_host.routing import Router
 
@@ -218,6 +218,8 @@ class LinkBench:
         """Take an arrival, in a live run with the moment at which it was taken out of the queue."""
         if arrival.role != self.sensor.role if isinstance(arrival, Notification | LinkState) else True:
             return
+        clock = self._router.chains[self.sensor.role].clock
+        reboots = clock.reboots
         said = self._router.take(arrival)
         if isinstance(arrival, LinkState):
             self._drops += arrival.state == "lost"
@@ -225,10 +227,10 @@ class LinkBench:
         assert isinstance(arrival, Notification)
         if t_now_s is not None:
             self._queued_s.append(t_now_s - arrival.t_host_s)
+        if clock.reboots != reboots:
+            self._receipts.append(Receipts())
         for item in said:
-            if isinstance(item, Gap) and "device was started" in item.reason:
-                self._receipts.append(Receipts())
-            elif isinstance(item, Samples):
+            if isinstance(item, Samples):
                 self._take_samples(item, arrival.t_host_s)
 
     def _take_samples(self, samples: Samples, t_host_s: float) -> None:

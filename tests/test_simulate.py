@@ -399,6 +399,18 @@ def test_a_slow_clock_stamps_the_same_event_earlier() -> None:
     np.testing.assert_allclose(slow.truth.position_m[part, 2], height_m, atol=1e-3)
 
 
+@pytest.mark.parametrize("ppm", [-9000.0, 9000.0])
+def test_a_clock_that_is_far_off_leaves_no_contact_out_in_four_minutes(ppm: float) -> None:
+    scenario = Scenario(standing_s=0.0, duration_s=240.0)
+    exact, off = (
+        whole(replace(scenario, sensor=replace(SensorModel.ideal(), clock_error_ppm=error))) for error in (0.0, ppm)
+    )
+    # the scenario ends by the device's clock, so one of them has a few more
+    both = min(len(exact.contacts), len(off.contacts)) - 8
+    ratio = [off.contacts[k].initial_contact_s / exact.contacts[k].initial_contact_s for k in range(both)]
+    np.testing.assert_allclose(ratio, 1.0 / (1.0 + 1e-6 * ppm), rtol=1e-9)
+
+
 def test_the_impact_transient_comes_when_it_is_said_to_and_leaves_no_trace() -> None:
     base = Scenario(duration_s=15.0, variability=Variability.none(), sensor=SensorModel.ideal(1000.0)).clean()
     base = replace(base, sensor=SensorModel.ideal(1000.0))

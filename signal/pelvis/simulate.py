@@ -117,7 +117,7 @@ class SimulatedRunner:
             t_s: Array = np.arange(first, first + _CHUNK_SAMPLES + 1) / sensor.rate_hz
             start_s, stop_s, t_s = float(t_s[0]), float(t_s[-1]), t_s[:-1]
             true_s = sensor.true_s(t_s)
-            window = steps.cover(start_s, float(true_s[-1]) + 2.0 / sensor.rate_hz)
+            window = steps.cover(float(true_s[0]), float(true_s[-1]) + 2.0 / sensor.rate_hz)
             motion = move(scenario, window, true_s)
             acc, gyr = disturb(scenario, window, true_s, *feel(motion))
             acc, gyr = sensor.measure(t_s, acc, gyr, noise)
