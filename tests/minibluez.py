@@ -14,6 +14,7 @@ bluetoothd's (doc/org.bluez.*.rst of BlueZ 5.66 and newer), as far as a GATT cli
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine
@@ -54,6 +55,8 @@ CONNECT_S = 20.0
 ABORTED = "le-connection-abort-by-local"
 
 Properties = dict[str, Variant]
+
+_log = logging.getLogger(__name__)
 
 
 class BluezError(Exception):
@@ -152,6 +155,17 @@ class Bluez:
         rule = "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged'"
         await self._bus.call(Message(*DBUS, "AddMatch", signature="s", body=[rule]))
         await self._bus.request_name(SERVICE)
+        self._spawn(self._watch(self._bus))
+
+    async def _watch(self, bus: MessageBus) -> None:
+        """Say it when the bus ends under a service that was not told to die."""
+        try:
+            await bus.wait_for_disconnect()
+            why = "closed"
+        except (EOFError, OSError) as error:
+            why = repr(error)
+        if bus is self._bus:
+            _log.error("the bus ended: %s", why)
 
     async def die(self) -> None:
         """Leave the bus without a word, and forget; the links end with the process that held them."""
@@ -159,11 +173,11 @@ class Bluez:
             self.air.drop(device.address)
         self.devices.clear()
         self._discoverers.clear()
-        if self._bus is not None and self._bus.connected:
-            self._bus.disconnect()
+        bus, self._bus = self._bus, None
+        if bus is not None and bus.connected:
+            bus.disconnect()
             with suppress(EOFError, OSError):
-                await self._bus.wait_for_disconnect()
-        self._bus = None
+                await bus.wait_for_disconnect()
 
     async def end(self) -> None:
         """End everything."""
