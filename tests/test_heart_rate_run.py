@@ -153,6 +153,10 @@ async def test_what_the_strap_says_is_recorded_said_shown_counted_and_replayed(
     assert "heart rate  ● connected   170 bpm" in screen
     assert "heart rate 170 bpm" in status_line(shown)
 
+    # which strap it was stands where it was connected
+    links = [a for a in read(path).arrivals() if isinstance(a, LinkState) and a.role == Role.HEART_RATE]
+    assert [link.detail for link in links if link.state == "connecting"] == [f"{STRAP.name} ({STRAP.address})"]
+
     # recorded verbatim, and said again by a replay
     recorded = [a for a in read(path).arrivals() if isinstance(a, Notification) and a.role == Role.HEART_RATE]
     assert [notification.data for notification in recorded] == sent

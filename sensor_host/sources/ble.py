@@ -144,7 +144,7 @@ class BleSource:
                     yield self._state("lost" if self._met else "searching", words)
             self._choose(found)
             if not quiet:
-                yield self._state("connecting", found.why)
+                yield self._state("connecting", self._introduced(found))
             arrivals: Arrivals = asyncio.Queue()
             connection = Connection(self._board_of(found), found.sighting, self._role, arrivals.put_nowait)
             self._connection = connection
@@ -228,6 +228,13 @@ class BleSource:
         """Take this sensor and stay with it: another runner's may come nearer."""
         self._found, self._board, self._rssi_dbm = found, found.board, found.sighting.rssi_dbm
         self._wanted = Wanted(self._wanted.kind, found.board, found.sighting.address)
+
+    def _introduced(self, found: Found) -> str:
+        """Return why it is this one; of an optional sensor also which, for nothing else in a recording says it."""
+        if not self._optional:
+            return found.why
+        who = f"{found.sighting.label} ({found.sighting.address})"
+        return f"{who}, {found.why}" if found.why else who
 
     def _board_of(self, found: Found) -> Board:
         board = BOARDS[found.board]
