@@ -500,5 +500,6 @@ _BLEAK_SAYS = {
     "' not found": _GONE,
     "failed to discover services": _DROPPED,
     "Service Discovery has not been performed": _DROPPED,
+    "Client is already connected": _DROPPED,
     "Not connected": _DROPPED,
 }

@@ -97,6 +97,7 @@ CAUGHT: list[tuple[str, Exception, str]] = [
         wrapped(BleakConnectionError, BleakError("failed to discover services, device disconnected")),
         "dropped while it was made",
     ),
+    ("connected anew before the drop was over", BleakError("Client is already connected"), "dropped"),
     ("dropped before a write", BleakError("Service Discovery has not been performed yet"), "dropped"),
     (
         "held by another program",

@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +33,12 @@ ADVERTISEMENT_BYTES = 31
 RESTART_S = 0.2
 
 
-@dataclass
-class Known:
-    """What the next attempts to connect come to: one text each, which only a stand-in can give word by word."""
-
-    refusals: list[str] = field(default_factory=list)
-
-
 class Bluez:
-    """bluetoothd, and the adapter it has."""
+    """bluetoothd, and the adapter it has. What it answers cannot be chosen: there is no ``known``."""
 
     def __init__(self, air: Air, *, roles: tuple[str, ...] = ()) -> None:
         del roles  # the kernel's adapter has its own
         self.air = air
-        self._known: dict[str, Known] = {}
         self._adapter: _Adapter | None = None
         self._plugged = True
         self._powered = True
@@ -66,7 +57,7 @@ class Bluez:
         if self._bus is None or not self._bus.connected:
             self._bus = await MessageBus(bus_address, BusType.SYSTEM).connect()
         self._running = asyncio.ensure_future(self._keep_running())
-        await self._settled()
+        await self._settled(new=True)
 
     async def die(self) -> None:
         """End bluetoothd without a word."""
@@ -118,21 +109,26 @@ class Bluez:
             await adapter.close()
             await self._settled()
 
-    async def _settled(self) -> None:
+    async def _settled(self, *, new: bool = False) -> None:
         """Bring about what is wanted of the adapter and wait until bluetoothd says so."""
         if self._running is None:
             return
         if self._plugged and self._adapter is None:
             self._adapter = await _Adapter.open(self.air)
+            new = True
+        # bluetoothd switches on whatever adapter is new to it; only then can it be switched off for good
+        seen_on = not new
         while True:
             adapters = await self._adapters()
             if adapters is not None and bool(adapters) == self._plugged:
                 if not adapters:
                     return
                 (path, powered), *_ = adapters.items()
-                if powered == self._powered:
+                seen_on = seen_on or powered
+                if seen_on and powered == self._powered:
                     return
-                await self._set_powered(path)
+                if seen_on:
+                    await self._set_powered(path)
             await asyncio.sleep(0.02)
 
     async def _adapters(self) -> dict[str, bool] | None:
@@ -168,13 +164,6 @@ class Bluez:
         for path in await self._adapters() or {}:
             device = f"{path}/dev_{address.replace(':', '_')}"
             await self._call(path, ADAPTER_1, "RemoveDevice", "o", [device])
-
-    def known(self, address: str) -> Known:
-        """Return where the next refusals of a connect are put; here they are failures of the link."""
-        assert self._adapter is not None
-        known = self._known.setdefault(address, Known())
-        self._adapter.controller.known[address] = known
-        return known
 
     async def _call(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
         assert self._bus is not None
@@ -215,7 +204,6 @@ class _HostController(AirController):
     def __init__(self, name: str, *, link: Air, **transport: Any) -> None:
         super().__init__(name, link=link, **transport)
         self.air = link
-        self.known: dict[str, Known] = {}
 
     def on_advertising_pdu(self, pdu: ll.AdvInd | ll.AdvExtInd) -> None:
         """Tell of an advertisement as loud as it is, what does not fit into it as the answer to a scan."""
@@ -232,27 +220,7 @@ class _HostController(AirController):
                 )
                 self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
         if (pending := self.pending_le_connection) and pending.peer_address == pdu.advertiser_address:
-            if (known := self.known.get(address)) and known.refusals:
-                known.refusals.pop(0)
-                self._fail_to_connect(pending)
-            else:
-                self.create_le_connection(pdu.advertiser_address)
-
-    def _fail_to_connect(self, pending: Any) -> None:
-        self.pending_le_connection = None
-        self.send_hci_packet(
-            hci.HCI_LE_Connection_Complete_Event(
-                status=hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR,
-                connection_handle=0,
-                role=hci.Role.CENTRAL,
-                peer_address_type=pending.peer_address_type,
-                peer_address=pending.peer_address,
-                connection_interval=0,
-                peripheral_latency=0,
-                supervision_timeout=0,
-                central_clock_accuracy=0,
-            )
-        )
+            self.create_le_connection(pdu.advertiser_address)
 
 
 def _portions(data: bytes) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -201,8 +202,8 @@ async def test_an_adapter_that_is_pulled_out_is_told_and_used_again(open_bluetoo
         await until_state(arrivals, "connected")
         await next_data(arrivals, 10)
         await bluetooth.plug(into=False)
-        # bluetoothd takes the device away without a word about its connection; the watchdog is who sees it
-        await until_state(arrivals, "lost", "no data for 3 s")
+        # by a word about the connection, or, where bluetoothd only takes the device away, by the watchdog
+        await until_state(arrivals, "lost")
         await until_state(arrivals, "lost", "no Bluetooth adapter was found: plug one in")
         await bluetooth.plug(into=True)
         await until_state(arrivals, "connected")
@@ -308,16 +309,17 @@ async def test_a_new_user_scans_and_runs_without_a_lost_sample(open_bluetooth: O
         try:
             assert await sensor.stdout.readline() == b"advertising as RIMU sim\n"
             listing, _ = await (await _hipdrive("scan")).communicate()
-            assert b" rimu       RIMU sim\n" in listing
+            assert b" RIMU sim " in listing
             run = await _hipdrive("run", "--for", "20s")
             summary, errors = await run.communicate()
         finally:
             sensor.send_signal(signal.SIGINT)
             await sensor.communicate()
     assert run.returncode == 0, errors.decode()
-    assert b" 0 lost, 0 bad notifications\n" in summary
-    assert b"cadence" in summary
-    MEASURED.append("hipdrive run --for 20s: " + summary.decode().rpartition("pelvis: ")[2].partition("\n")[0])
+    said = summary.decode()
+    assert re.search(r"pelvis: \d{4} samples, 0 lost", said), said
+    assert "cadence" in said
+    MEASURED.append("hipdrive run --for 20s: " + said.rpartition("pelvis: ")[2].partition("\n")[0])
 
 
 async def _hipdrive(*arguments: str) -> asyncio.subprocess.Process:
