@@ -322,6 +322,10 @@ class VirtualBoard:
                 for characteristic in self.board.gatt.characteristics
             ],
         )
+        for uuid in self.board.advertised:
+            if uuid != self.board.gatt.service_uuid:
+                # BlueZ recognises a device it has connected to by the services it has, not by those it advertises
+                yield Service(_shortest(uuid), [])
         yield Service(BATTERY_SERVICE, [self._characteristic(BATTERY_LEVEL, ("read", "notify"), self._battery)])
         facts = {MANUFACTURER: "hipdrive", MODEL: f"virtual {self.board.key}"}
         characteristics = [self._characteristic(uuid, ("read",), fact.encode) for uuid, fact in facts.items()]
