@@ -5,6 +5,7 @@ Order of precedence: defaults (here) < user file < runner's file < environment <
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import msgspec
@@ -88,11 +89,11 @@ class MqttConfig(Section, frozen=True):
 
 
 class SoundConfig(Section, frozen=True):
-    """What is heard on the host."""
+    """What is heard on the host. An empty ``voice`` is one that speaks ``cues.language``."""
 
     enabled: bool = True
     volume: Annotated[float, Meta(ge=0, le=1)] = 0.6
-    voice: str = "en"
+    voice: str = ""
     device: str = ""
     ticks: bool = False
 
@@ -118,7 +119,7 @@ class CueRule(Section, frozen=True):
     metric: str
     direction: Literal["above", "below"]
     threshold: Annotated[float, Meta(gt=0)]
-    words: str
+    phrase: str
     alternate: str = ""
     dwell_s: Annotated[float, Meta(ge=0, le=600)] = 20.0
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
@@ -127,9 +128,15 @@ class CueRule(Section, frozen=True):
 
 
 class CuesConfig(Section, frozen=True):
-    """When the coach may speak; no rules mean the built-in ones. Semantics: `pelvis.cues.CueSettings`."""
+    """When the coach may speak; no rules mean the built-in ones. Semantics: `pelvis.cues.CueSettings`.
+
+    ``language`` is that of all phrases (`sensor_host.phrases`); ``phrases`` are words to use in place of its own,
+    by the phrases' ids.
+    """
 
     enabled: bool = True
+    language: Literal["en", "de"] = "en"
+    phrases: dict[str, str] = msgspec.field(default_factory=dict[str, str])
     warm_up_s: Seconds = 480.0
     learn_s: Seconds = 300.0
     settle_s: Seconds = 5.0
@@ -159,6 +166,13 @@ class Config(Section, frozen=True):
     sound: SoundConfig = SoundConfig()
     console: ConsoleConfig = ConsoleConfig()
     cues: CuesConfig = CuesConfig()
+
+
+def words_in_use(config: Config) -> Mapping[str, str]:
+    """Return the words of every phrase by its id: the language's, and the user's own over them."""
+    from sensor_host.phrases import words_of
+
+    return {**words_of(config.cues.language), **config.cues.phrases}
 
 
 def coaching(config: CuesConfig) -> tuple[CueSettings, tuple[CoachRule, ...]]:

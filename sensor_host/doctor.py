@@ -283,7 +283,7 @@ def check_sound(config: Config) -> Check:
     sound = config.sound
     if not sound.enabled:
         return Check("sound", ok=True, detail="switched off in the configuration")
-    report = probe(Setup(sound.volume, sound.voice, sound.device))
+    report = probe(Setup(sound.volume, sound.voice or config.cues.language, sound.device))
     if isinstance(report, Ready):
         return Check("sound", ok=True, detail=f"{report.output}, {report.device}")
     if isinstance(report, Silent):
@@ -296,13 +296,14 @@ def check_speech(config: Config) -> Check:
     """See that something here speaks the configured voice."""
     from sensor_host.player.speech import find_engine
 
-    engine = find_engine(config.sound.voice)
+    voice = config.sound.voice or config.cues.language
+    engine = find_engine(voice)
     if engine is not None:
         return Check("speech", ok=True, detail=engine.name)
     return Check(
         "speech",
         ok=False,
-        detail=f"nothing here speaks {config.sound.voice!r}; tones stand for words",
+        detail=f"nothing here speaks {voice!r}; tones stand for words",
         advice='install a voice: sudo apt-get install espeak-ng, or anywhere: pip install "hipdrive[voice]"',
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from math import nan
 from numbers import Integral
@@ -42,6 +42,7 @@ from pelvis.data import (
 from pelvis.metrics import METRICS, STEP_METRICS, STRIDE_METRICS, Metric
 from sensor_host import __version__
 from sensor_host.errors import DecodeError
+from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Mode, Said, SensorInfo, SessionInfo, SessionState, SinkState
 from sensor_host.schemas import MQTT_SCHEMA
 
@@ -122,7 +123,9 @@ NOTES: Final[Mapping[str, str]] = {
     "cue_id": "Counts the cues of the session.",
     "rule": "Name of the rule that spoke.",
     "kind": "A stable word for what this is.",
-    "words": "What to say to the runner, at most five words.",
+    "phrase": "Id of what to say or show; its words differ from language to language.",
+    "parameters": "What the words or the sound need beside the phrase.",
+    "words": "The phrase in the configured language.",
     "priority": "0 to 9.",
     "expires_s": "Seconds after it was decided until the cue is stale: drop it then, never say it late.",
     "why": "Metric, value, baseline, z and seconds behind the cue.",
@@ -226,7 +229,7 @@ class Form:
 
     ``event`` tells the forms of a topic apart that has more than one. ``own`` are the item's own fields, ``metrics``
     the names taken out of its ``metrics`` and the names under which their ``errors`` go, ``session`` the fields of
-    the session.
+    the session and what is configured.
     """
 
     level: str
@@ -275,7 +278,7 @@ StepPayload = _form(Step, "step", "StepPayload", metrics=STEP_METRICS)
 StridePayload = _form(Stride, "stride", "StridePayload", metrics=STRIDE_METRICS)
 RecentPayload = _form(RecentFigures, "metrics", "MetricsPayload", metrics=tuple(METRICS.values()))
 SummaryPayload = _form(SessionFigures, "summary", "SummaryPayload", metrics=tuple(METRICS.values()))
-CuePayload = _form(Cue, "cue", "CuePayload", session={"mode": Mode})
+CuePayload = _form(Cue, "cue", "CuePayload", session={"mode": Mode, "words": str})
 ActivityPayload = _form(Activity, "activity", "ActivityPayload")
 NoticePayload = _form(Notice, "notice", "NoticePayload")
 StatePayload = _form(
@@ -499,10 +502,11 @@ TOPICS: Final[Mapping[str, Topic]] = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a session's messages go, and whose they are."""
+    """Where a session's messages go, whose they are, and the words of every phrase by its id."""
 
     root: str
     session: SessionInfo
+    words: Mapping[str, str] = field(default_factory=words_of)
 
     def topic(self, level: str) -> str:
         return f"{self.root}/v{MQTT_SCHEMA}/{self.session.runner}/{level}"
@@ -530,19 +534,22 @@ def encode(item: Published, n: int, address: Address) -> Message:
         level, payload = "samples", pack_samples(item, n)
     else:
         form = _FORMS[type(item)]
-        level, payload = form.level, _encode_json(_body(item, form, n, address.session))
+        level, payload = form.level, _encode_json(_body(item, form, n, address))
     topic = TOPICS[level]
     return Message(address.topic(level), payload, topic.qos, topic.retain, level)
 
 
-def _body(item: Published, form: Form, n: int, session: SessionInfo) -> dict[str, object]:
+def _body(item: Published, form: Form, n: int, address: Address) -> dict[str, object]:
     body: dict[str, object] = {"v": MQTT_SCHEMA, "n": n}
     if form.event:
         body["event"] = form.event
     for name in form.own:
         body[name] = getattr(item, name)
     for name in form.session:
-        body[name] = __version__ if name == "host_version" else getattr(session, name)
+        if isinstance(item, Cue) and name == "words":
+            body[name] = words_for(item, address.words)
+        else:
+            body[name] = __version__ if name == "host_version" else getattr(address.session, name)
     if form.metrics:
         metrics: Mapping[str, float] = getattr(item, "metrics")  # noqa: B009
         errors: Mapping[str, float] = getattr(item, "errors")  # noqa: B009

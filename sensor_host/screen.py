@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import set_cell_size
@@ -18,6 +18,7 @@ from rich.style import Style
 
 from pelvis.data import Activity, ActivityState, Cue, HeartRate, Notice, Side, Step, Stride
 from pelvis.metrics import METRICS, Metric
+from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Mode, Role, Said, SessionInfo, SessionState, SinkState
 
 SHOWN: tuple[Metric, ...] = tuple(
@@ -83,10 +84,14 @@ Line = list[Segment]
 
 
 class Readings:
-    """The latest of everything a screen shows; ``changed`` is set when something visible did."""
+    """The latest of everything a screen shows; ``changed`` is set when something visible did.
 
-    def __init__(self, session: SessionInfo) -> None:
+    ``words`` are those of every phrase by its id; without: English.
+    """
+
+    def __init__(self, session: SessionInfo, words: Mapping[str, str] | None = None) -> None:
         self.session = session
+        self.words = words_of() if words is None else words
         self.t_s = 0.0
         self.steps = 0
         self.activity = ActivityState.OTHER
@@ -192,7 +197,7 @@ def event_line(readings: Readings, item: Said) -> str:
     match item:
         case Cue():
             side = "" if item.side is Side.UNKNOWN else f" ({item.side})"
-            text = f"cue: {item.words or item.kind}{side}"
+            text = f"cue: {words_for(item, readings.words)}{side}"
         case Notice():
             text = f"note: {item.text}"
         case SessionState():
@@ -388,7 +393,7 @@ def _cue_line(readings: Readings) -> Line:
     age_s = max(readings.t_s - cue.decided_at_s, 0.0)
     signs = {Side.LEFT: "  ← left", Side.RIGHT: "  → right", Side.UNKNOWN: ""}
     ago = f"{age_s:.0f} s ago" if age_s < 90 else f"{age_s / 60:.0f} min ago"
-    words = Segment(clean(cue.words or cue.kind), ACCENT if age_s < FRESH_CUE_S else BOLD)
+    words = Segment(clean(words_for(cue, readings.words)), ACCENT if age_s < FRESH_CUE_S else BOLD)
     return _labelled("cue", [words, Segment(signs[cue.side]), Segment(f"   {ago}", FAINT)])
 
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args,
 import msgspec
 
 from sensor_host import places
-from sensor_host.config import Config, Section, coaching
+from sensor_host.config import Config, Section, coaching, words_in_use
 from sensor_host.errors import ConfigError
+from sensor_host.phrases import MAX_WORDS
 from sensor_host.runners import Profile
 
 if TYPE_CHECKING:
@@ -335,17 +336,28 @@ def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
             path="cues.exit_z",
             suggestion=f"{config.cues.enter_z:g}",
         )
+    for phrase, words in config.cues.phrases.items():
+        if not 1 <= len(words.split()) <= MAX_WORDS:
+            path = f"cues.phrases.{phrase}"
+            yield ConfigError(
+                f'{path} = "{words}" ({origins["cues.phrases"]}): a phrase has one to {MAX_WORDS} words, '
+                f"more are not heard while running",
+                path=path,
+            )
     for number, rule in enumerate(config.cues.rules):
-        from pelvis.cues import MAX_WORDS  # the core is heavy; most have no rules of their own
-        from pelvis.metrics import METRICS
+        from pelvis.metrics import METRICS  # the core is heavy; most have no rules of their own
 
-        for key, words in (("words", rule.words), ("alternate", rule.alternate)):
-            if len(words.split()) > MAX_WORDS:
+        known_phrases = list(words_in_use(config))
+        for key, phrase in (("phrase", rule.phrase), ("alternate", rule.alternate)):
+            if phrase and phrase not in known_phrases:
                 path = f"cues.rules[{number}].{key}"
+                near = _nearest(phrase, known_phrases)
+                hint = f"; did you mean {near}?" if near else "."
                 yield ConfigError(
-                    f'{path} = "{words}" ({origins["cues.rules"]}) is too long to be heard while running: '
-                    f"at most {MAX_WORDS} words",
+                    f'{path} = "{phrase}" ({origins["cues.rules"]}) is no phrase{hint} '
+                    f'One of your own is given words in [cues.phrases]: {phrase} = "..."',
                     path=path,
+                    suggestion=near,
                 )
         if rule.metric not in METRICS:
             path = f"cues.rules[{number}].metric"
@@ -389,7 +401,7 @@ def _row_type(kind: object) -> type[Section] | None:
 def _read(kind: object, value: Value, *, text: bool) -> object:
     """Return the value in its type; ValueError when it is none."""
     if text and isinstance(value, str):
-        if get_origin(kind) is tuple:
+        if get_origin(kind) in (tuple, dict):
             return msgspec.json.decode(value, type=kind)
         word = value.strip().lower()
         if kind is bool and word in {"on", "yes", "off", "no"}:
@@ -418,6 +430,8 @@ def _allowed(kind: object, value: Value) -> tuple[str, str]:
     if kind is str and any(meta.pattern for meta in metas):
         near = re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")[:64]
         return "lower-case letters, digits and dashes", near
+    if get_origin(kind) is dict:
+        return "a table of texts", ""
     return "text" if kind is str else "a list of tables", ""
 
 
@@ -469,6 +483,9 @@ def toml_value(value: object) -> str:
     if isinstance(value, Section):
         table = msgspec.structs.asdict(value)
         return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in table.items()) + " }"
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, object]", value)
+        return "{ " + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in entries.items()) + " }"
     if isinstance(value, tuple):
         items = cast("tuple[object, ...]", value)
         return "[" + ", ".join(toml_value(item) for item in items) + "]"

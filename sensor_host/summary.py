@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from pelvis.averages import BALANCE_STEPS, Average, Averages, Balance, balance_of
@@ -21,6 +22,7 @@ from pelvis.data import (
     Stride,
 )
 from pelvis.metrics import METRICS, REFUSED
+from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Said, SinkState
 
 # a step below this says little: it is counted, but kept out of the averages
@@ -82,7 +84,7 @@ class Heart:
 
 @dataclass(slots=True)
 class Tally:
-    """The running count of everything a session says."""
+    """The running count of everything a session says; ``words`` are those of every phrase by its id."""
 
     steps: int = 0
     good_steps: int = 0
@@ -100,6 +102,7 @@ class Tally:
     gaps_s: float = 0.0
     activity_s: dict[str, float] = field(default_factory=dict[str, float])
     cues: list[Cue] = field(default_factory=list[Cue])
+    words: Mapping[str, str] = field(default_factory=words_of)
     notices: list[Notice] = field(default_factory=list[Notice])
     links: dict[str, LinkHealth] = field(default_factory=dict[str, LinkHealth])
     sinks: dict[str, SinkState] = field(default_factory=dict[str, SinkState])
@@ -232,7 +235,17 @@ class Tally:
             "gaps": self.gaps,
             "gaps_s": round(self.gaps_s, 3),
             "cues": [
-                {"t_s": cue.decided_at_s, "rule": cue.rule, "kind": cue.kind, "words": cue.words} for cue in self.cues
+                {
+                    "t_s": cue.decided_at_s,
+                    "rule": cue.rule,
+                    "kind": cue.kind,
+                    "phrase": cue.phrase,
+                    "parameters": dict(cue.parameters),
+                    "words": words_for(cue, self.words),
+                    "side": cue.side,
+                    "why": dict(cue.why),
+                }
+                for cue in self.cues
             ],
             "notices": [{"t_s": notice.t_s, "kind": notice.kind, "text": notice.text} for notice in self.notices],
             "links": {
@@ -274,7 +287,7 @@ class Tally:
             if speeds:
                 lines.append(f"speed from: {', '.join(speeds)}")
         lines += [f"calibration: {calibration['text']}" for calibration in self.calibrations]
-        lines += [f"cue at {clock(cue.decided_at_s)}: {cue.words or cue.kind}" for cue in self.cues[-5:]]
+        lines += [f"cue at {clock(cue.decided_at_s)}: {words_for(cue, self.words)}" for cue in self.cues[-5:]]
         if self.heart.readings:
             beats = f", {self.heart.beats} beats" if self.heart.beats else ""
             lines.append(

@@ -104,7 +104,7 @@ def motion(rows: int = 8, first_s: float = 10.0) -> Motion:
 
 def cue() -> Cue:
     why = {"metric": "pelvic_drop_deg", "value": 7.5, "baseline": 5.0, "z": 2.6, "seconds": 20.0}
-    return Cue(3, "drop", "fault", "hips level", Side.LEFT, 5, 11.0, 4.0, why)
+    return Cue(3, "drop", "phrase", "drop", Side.LEFT, 5, 11.0, 4.0, why)
 
 
 def everything() -> tuple[Said, ...]:

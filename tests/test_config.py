@@ -72,13 +72,13 @@ def test_text_becomes_the_type_of_the_setting() -> None:
         "HIPDRIVE_SOUND__ENABLED": "off",
         "HIPDRIVE_CUES__PER_HOUR": "6",
         "HIPDRIVE_SENSOR__WHICH": "42",
-        "HIPDRIVE_CUES__RULES": '[{"name":"d","metric":"sway_m","direction":"above","threshold":1,"words":"On rails"}]',
+        "HIPDRIVE_CUES__RULES": '[{"name":"d","metric":"sway_m","direction":"above","threshold":1,"phrase":"sway"}]',
     }
     config = load(environment=environment).config
     assert config.sound.enabled is False
     assert config.cues.per_hour == 6
     assert config.sensor.which == "42"
-    assert config.cues.rules[0].words == "On rails"
+    assert config.cues.rules[0].phrase == "sway"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,18 @@ def test_text_becomes_the_type_of_the_setting() -> None:
         ("[cues]\nrules = [3]\n", "cues.rules[0]", ""),
         ("[[cues.rules]]\nname = 'a'\n", "cues.rules[0].metric", ""),
         (
-            "[[cues.rules]]\nname='a'\nmetric='sway'\ndirection='above'\nthreshold=1.0\nwords='b'\n",
+            "[cues.phrases]\ndrop = 'this is more than can be heard'\n",
+            "cues.phrases.drop",
+            "",
+        ),
+        (
+            "[[cues.rules]]\nname='a'\nmetric='sway_m'\ndirection='above'\nthreshold=1.0\nphrase='swai'\n",
+            "cues.rules[0].phrase",
+            "sway",
+        ),
+        ("[cues]\nphrases = 3\n", "cues.phrases", ""),
+        (
+            "[[cues.rules]]\nname='a'\nmetric='sway'\ndirection='above'\nthreshold=1.0\nphrase='sway'\n",
             "cues.rules[0].metric",
             "sway_m",
         ),
@@ -176,9 +187,14 @@ def test_a_recording_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
 
 
 def test_what_is_shown_as_toml_can_be_read_back(tmp_path: Path) -> None:
-    rule = '[{"name":"d","metric":"sway_m","direction":"above","threshold":0.01,"words":"Say \\"rails\\""}]'
+    rule = '[{"name":"d \\"x\\"","metric":"sway_m","direction":"above","threshold":0.01,"phrase":"sway"}]'
     config = load(
-        flags=[Flag("--set", "cues.rules", rule), Flag("--set", "sensor.which", 'a"b\\c é')], environment={}
+        flags=[
+            Flag("--set", "cues.rules", rule),
+            Flag("--set", "cues.phrases", '{"sway": "Say \\"rails\\"", "a b": "x"}'),
+            Flag("--set", "sensor.which", 'a"b\\c é'),
+        ],
+        environment={},
     ).config
     lines: list[str] = []
     for path, value in settings.values(config).items():

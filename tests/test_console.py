@@ -51,8 +51,8 @@ def stride(index: int, side: Side = Side.LEFT, **metrics: float) -> Stride:
     return Stride(index, index // 2, 0.35 * index, side, metrics, errors, common, 0.35 * index + 0.7)
 
 
-def cue(t_s: float = 5.0, words: str = "Belt level", side: Side = Side.RIGHT) -> Cue:
-    return Cue(1, "drop", "correction", words, side, 5, t_s, 4.0)
+def cue(t_s: float = 5.0, phrase: str = "drop", side: Side = Side.RIGHT) -> Cue:
+    return Cue(1, phrase, "phrase", phrase, side, 5, t_s, 4.0)
 
 
 def health(t_s: float = 6.0, state: str = "connected", lost: int = 0) -> LinkHealth:
@@ -240,7 +240,7 @@ async def run_piped(*items: Said) -> list[str]:
 
 
 async def test_a_pipe_gets_each_cue_as_a_line_of_its_own() -> None:
-    lines = await run_piped(cue(5.0), cue(6.0, "Run tall", Side.UNKNOWN))
+    lines = await run_piped(cue(5.0), cue(6.0, "tilt", Side.UNKNOWN))
     assert [line for line in lines if "cue" in line] == ["0:00:00  cue: Belt level (right)", "0:00:05  cue: Run tall"]
 
 

@@ -16,8 +16,9 @@ from bluetooth import OpenBluetooth
 from rich.console import Console
 
 from sensor_host import doctor, places
-from sensor_host.config import Config, MqttConfig, RecordingConfig, SoundConfig
+from sensor_host.config import Config, CuesConfig, MqttConfig, RecordingConfig, SoundConfig
 from sensor_host.doctor import Check, in_time, render
+from sensor_host.player import speech
 
 
 def mqtt(broker: str) -> Config:
@@ -172,6 +173,14 @@ def test_a_missing_sound_device_is_told_with_advice(no_sound: None) -> None:
     assert not check.ok
     assert "no sound device" in check.detail
     assert check.advice
+
+
+def test_the_voice_is_that_of_the_language_unless_another_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(speech, "find_engine", asked.append)
+    doctor.check_speech(Config(cues=CuesConfig(language="de")))
+    doctor.check_speech(Config(cues=CuesConfig(language="de"), sound=SoundConfig(voice="en-us")))
+    assert asked == ["de", "en-us"]
 
 
 def test_a_voice_nobody_has_is_told() -> None:

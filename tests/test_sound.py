@@ -26,8 +26,15 @@ SESSION = SessionInfo("s1", "anna", Mode.SIMULATED, "2025-01-02T03:04:05Z", 0, (
 LONG_S = 20.0
 
 
-def cue(cue_id: int = 1, *, words: str = "Run tall", side: Side = Side.UNKNOWN, expires_s: float = 10.0) -> Cue:
-    return Cue(cue_id, "tilt", "correction", words, side, 5, 1.0, expires_s)
+def cue(
+    cue_id: int = 1,
+    *,
+    kind: str = "phrase",
+    phrase: str = "tilt",
+    side: Side = Side.UNKNOWN,
+    expires_s: float = 10.0,
+) -> Cue:
+    return Cue(cue_id, "tilt", kind, phrase, side, 5, 1.0, expires_s)
 
 
 class States:
@@ -96,7 +103,7 @@ async def test_contacts_tick_only_where_that_is_wanted(ear: Any) -> None:
                     assert len(await sound_of(recording, 0.03)) < 0.05 * recording.rate_hz
                 else:
                     # The chime, which is in both ears alike, shows that a tick, which is not, would have been heard.
-                    sink.put(cue(words=""))
+                    sink.put(cue(kind="chime"))
                     sound = await sound_of(recording, 0.64)
                     assert np.allclose(sound[:, 0], sound[:, 1], atol=1e-3)
 
@@ -106,7 +113,7 @@ async def test_a_stale_cue_is_never_heard(ear: Any) -> None:
         await states.wait_for("ready")
         with ear.listening() as recording:
             sink.put(cue(1, expires_s=0.0))
-            sink.put(cue(2, words=""))
+            sink.put(cue(2, kind="chime"))
             sound = await sound_of(recording, 0.64)
     assert len(sound) < 0.7 * recording.rate_hz  # the chime alone
     assert sink.played == 1
@@ -160,7 +167,7 @@ async def test_a_player_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPa
     async with running(command=command) as (sink, _):
         began_s = loop.time()
         for i in range(5000):
-            sink.put(cue(i, words="Push the ground away " * 20))
+            sink.put(cue(i, phrase="Push the ground away " * 20))
             await sink.room()
             if i % 100 == 0:
                 await asyncio.sleep(0)

@@ -21,7 +21,7 @@ import click
 from sensor_host import places
 from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
-from sensor_host.config import Config
+from sensor_host.config import Config, words_in_use
 from sensor_host.errors import BrokerError, ConfigError, HipdriveError
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
@@ -140,8 +140,8 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         session.tally.warnings += outcome.tally.warnings
         session.tally.calibrations = calibrations_in_use(plan.profile, calibrated=config.runner.calibrated)
         outcome.tally = session.tally
-        phrases = [words for rule in settings.rules for words in (rule.words, rule.alternate)]
-        _add_sinks(session, plan, url, phrases)
+        session.tally.words = words_in_use(config)
+        _add_sinks(session, plan, url)
         end.call(session.stop)
         if plan.for_s is not None:
             asyncio.get_running_loop().call_later(plan.for_s, session.stop)
@@ -227,22 +227,31 @@ async def _open_broker(stack: AsyncExitStack, outcome: Outcome, config: Config) 
     return broker.url
 
 
-def _add_sinks(session: Session, plan: Plan, url: str | None, phrases: list[str]) -> None:
-    config = plan.config
+def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
+    config, words = plan.config, session.tally.words
     policy = Policy.DROP_OLDEST if plan.paced else Policy.WAIT
     if url is not None:
         from sensor_host.sinks.mqtt import MqttSink
 
-        mqtt = MqttSink(config.mqtt, session.info, inject=session.inject, policy=policy, url=url, report=session.report)
+        mqtt = MqttSink(
+            config.mqtt,
+            session.info,
+            inject=session.inject,
+            policy=policy,
+            url=url,
+            words=words,
+            report=session.report,
+        )
         session.add(mqtt, motion=config.mqtt.samples != "off")
     if plan.sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 
-        session.add(SoundSink(config.sound, session.info, phrases=phrases, report=session.report))
+        language = config.cues.language
+        session.add(SoundSink(config.sound, session.info, words=words, language=language, report=session.report))
     if plan.console and config.console.enabled:
         from sensor_host.sinks.console import ConsoleSink
 
-        session.add(ConsoleSink(config.console, session.info))
+        session.add(ConsoleSink(config.console, session.info, words=words))
 
 
 def _tell(outcome: Outcome, plan: Plan) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import threading
 from collections import deque
+from collections.abc import Mapping
 
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
@@ -37,16 +38,25 @@ class ConsoleSink:
         How often the screen is drawn, at most.
     session
         Stands in the header.
+    words
+        Those of every phrase by its id; without: English.
     console
         Where to; by default standard output.
     """
 
     name = "console"
 
-    def __init__(self, config: ConsoleConfig, session: SessionInfo, *, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        config: ConsoleConfig,
+        session: SessionInfo,
+        *,
+        words: Mapping[str, str] | None = None,
+        console: Console | None = None,
+    ) -> None:
         self._console = console if console is not None else Console(highlight=False)
         self._period_s = 1.0 / config.refresh_hz
-        self._readings = Readings(session)
+        self._readings = Readings(session, words)
         self._live = self._console.is_terminal and not self._console.is_dumb_terminal
         self._painter = _Painter(self._console, live=self._live)
         self._next_line_s = LINE_EVERY_S

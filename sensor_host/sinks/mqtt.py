@@ -17,7 +17,7 @@ import secrets
 import ssl
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import floor, inf, nan
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -44,6 +44,7 @@ from sensor_host.messages import (
     read_command_id,
 )
 from sensor_host.outbox import Outbox, Policy
+from sensor_host.phrases import words_of
 from sensor_host.ports import LinkHealth, Said, SessionInfo, SessionState, SinkState
 from sensor_host.recent import WINDOW_S, RecentSteps
 from sensor_host.summary import Tally
@@ -96,6 +97,8 @@ class MqttSink:
         `DROP_OLDEST` live, `WAIT` in a replay (it turns to dropping while there is no connection).
     url
         The embedded broker's address.
+    words
+        Those of every phrase by its id, for cues; without: English.
     report
         Called, from a task of this sink, with its state whenever that changes: a refused password or a dead broker is
         told here, in one line.
@@ -116,11 +119,12 @@ class MqttSink:
         inject: Inject,
         policy: Policy,
         url: str = "",
+        words: Mapping[str, str] | None = None,
         report: Callable[[SinkState], None] | None = None,
     ) -> None:
         self.broker = BrokerAddress.parse(url or config.broker)
         self._config = config
-        self._address = Address(config.topic_root, session)
+        self._address = Address(config.topic_root, session, words_of() if words is None else words)
         self._inject = inject
         self._policy = policy
         self._report = report

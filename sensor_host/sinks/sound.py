@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pelvis.data import Cue, ProvisionalContact, Side
 from sensor_host.config import SoundConfig
 from sensor_host.outbox import Outbox, Policy
+from sensor_host.phrases import words_for, words_of
 from sensor_host.player.orders import Dropped, Play, Played, Ready, Report, Setup, Silent
 from sensor_host.player.process import ORDERS_WAITING, PLAYER_COMMAND, PlayerProcess
 from sensor_host.ports import Said, SessionInfo, SinkState
@@ -40,8 +41,10 @@ class SoundSink:
         Volume, voice, device, ticks.
     session
         Unused but for symmetry with the other sinks.
-    phrases
-        Words to render ahead; others are rendered when they are first said.
+    words
+        Those of every phrase by its id (without: English); they are rendered ahead.
+    language
+        Of the voice, where none is configured.
     report
         Called in the event loop with this sink's state whenever it changes.
     command
@@ -57,14 +60,17 @@ class SoundSink:
         config: SoundConfig,
         session: SessionInfo,
         *,
-        phrases: Iterable[str] = (),
+        words: Mapping[str, str] | None = None,
+        language: str = "en",
         report: Callable[[SinkState], None] | None = None,
         command: Sequence[str] = PLAYER_COMMAND,
         restart_min_s: float = RESTART_MIN_S,
     ) -> None:
         self._session = session
         self._ticks = config.ticks
-        self._setup = Setup(config.volume, config.voice, config.device, tuple(dict.fromkeys(p for p in phrases if p)))
+        self._words = words_of() if words is None else words
+        ahead = tuple(dict.fromkeys(self._words.values()))
+        self._setup = Setup(config.volume, config.voice or language, config.device, ahead)
         self._report = report
         self._command = command
         self._restart_min_s = restart_min_s
@@ -91,9 +97,9 @@ class SoundSink:
             case Cue():
                 self._outbox.put(
                     Play(
-                        "cue" if item.words else "chime",
+                        "chime" if item.kind == "chime" else "cue",
                         time.monotonic() + item.expires_s,
-                        words=item.words,
+                        words="" if item.kind == "chime" else words_for(item, self._words),
                         pan=PAN[item.side],
                         priority=item.priority,
                         order_id=item.cue_id,

@@ -10,9 +10,8 @@ It listens to what the core says, to speed and to commands, in time order, and s
    when z has been at most ``exit_z`` for ``exit_s``. The end of a fault that was told is worth one chime.
 4. Corrections keep ``between_s`` apart, the same one ``same_s``, ``per_hour`` at most. Nothing waits in a queue: what
    may not be said now is judged anew at the next step. Of several, the highest priority speaks, then the largest z.
-5. Three tellings of a fault without a gain of half a z bring other words, three more silence until it has ended.
-6. Words are images of the outside, at most five of them: attention on one's own movement costs economy
-   (Schücker, Hagemann, Strauss & Völker 2009, https://doi.org/10.1080/02640410903150467).
+5. Three tellings of a fault without a gain of half a z bring its other phrase, three more silence until it has ended.
+6. A cue names a phrase by its id. What that is in words is known to whoever speaks or shows it.
 """
 
 from __future__ import annotations
@@ -26,11 +25,9 @@ from typing import Literal
 
 from pelvis.data import Activity, ActivityState, Command, CoreOutput, Cue, Side, Speed, Step, Stride
 
-MAX_WORDS = 5
-
 _SPEED_BIN_MPS = 0.5  # baselines of one bin are compared: contact time changes by 20 ms per half metre per second
 _SPEED_CHANGE_MPS = 0.2
-_TELLINGS = 3  # of one wording, before something else is tried
+_TELLINGS = 3  # of one phrase, before something else is tried
 _GAIN_Z = 0.5
 _SECOND_FAULT_Z = 2.5
 _STEP_PAUSE_S = 1.5  # longer than any running step: time in between was not run
@@ -46,13 +43,14 @@ class CueRule:
 
     ``metric`` of `pelvis.metrics`; the fault is a change of it to one ``direction`` by ``threshold``, in its unit or,
     where ``relative``, as a share of the baseline. ``per_side`` judges left and right steps apart and names the side.
+    ``phrase`` is the id of what to say, ``alternate`` of what to say when that does not help (empty: the same).
     """
 
     name: str
     metric: str
     direction: Literal["above", "below"]
     threshold: float
-    words: str
+    phrase: str
     alternate: str = ""
     dwell_s: float = 20.0
     priority: int = 5
@@ -60,21 +58,18 @@ class CueRule:
     per_side: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a rule that cannot be said or measured (ValueError)."""
-        for words in (self.words, self.alternate):
-            if len(words.split()) > MAX_WORDS:
-                raise ValueError(f"cue {self.name}: {words!r} has more than {MAX_WORDS} words")
+        """Refuse a rule that would always hold (ValueError)."""
         if self.threshold <= 0:
             raise ValueError(f"cue {self.name}: threshold must be greater than 0")
 
 
 DEFAULT_RULES: tuple[CueRule, ...] = (
-    CueRule("drop", "pelvic_drop_deg", "above", 1.5, "Belt level", "Headlights level", 60.0, 7, per_side=True),
-    CueRule("sway", "pelvis_sway_m", "above", 0.010, "Run on rails", "Narrow lane", priority=6),
-    CueRule("cadence", "cadence_spm", "below", 0.04, "Hot ground", "Quicker, quieter", priority=5, relative=True),
-    CueRule("low_push", "contact_time_s", "above", 0.012, "Push the ground away", "Lead with your belt", priority=4),
-    CueRule("tilt", "tilt_deg", "above", 3.0, "Run tall", "Proud number bib", priority=4),
-    CueRule("bounce", "vertical_oscillation_m", "above", 0.008, "Low ceiling", "Slide, don't hop", priority=3),
+    CueRule("drop", "pelvic_drop_deg", "above", 1.5, "drop", "drop_alternate", 60.0, 7, per_side=True),
+    CueRule("sway", "pelvis_sway_m", "above", 0.010, "sway", "sway_alternate", priority=6),
+    CueRule("cadence", "cadence_spm", "below", 0.04, "cadence", "cadence_alternate", priority=5, relative=True),
+    CueRule("low_push", "contact_time_s", "above", 0.012, "low_push", "low_push_alternate", priority=4),
+    CueRule("tilt", "tilt_deg", "above", 3.0, "tilt", "tilt_alternate", priority=4),
+    CueRule("bounce", "vertical_oscillation_m", "above", 0.008, "bounce", "bounce_alternate", priority=3),
 )
 
 
@@ -199,7 +194,7 @@ class Coach:
         told_s, state.tellings, state.first_told_s = state.first_told_s, 0, inf
         if told_s < inf and not self._muted and t_s - self._chimed_s >= self._settings.chime_every_s:
             self._chimed_s = t_s
-            yield self._cue(t_s, fault, state, "chime", "", 1, t_s - told_s)
+            yield self._cue(t_s, fault, state, "chime", "chime", 1, t_s - told_s)
 
     def _correct(self, t_s: float) -> Iterator[Cue]:
         settings = self._settings
@@ -218,20 +213,20 @@ class Coach:
         if not ready:
             return
         _, _, _, fault, state = max(ready, key=lambda r: r[:3])
-        words = state.next_words(fault.rule, t_s)
-        if words:
+        phrase = state.next_phrase(fault.rule, t_s)
+        if phrase:
             self._said_s.append(t_s)
-            yield self._cue(t_s, fault, state, "phrase", words, fault.rule.priority, t_s - state.since_s)
+            yield self._cue(t_s, fault, state, "phrase", phrase, fault.rule.priority, t_s - state.since_s)
 
     def _cue(
-        self, t_s: float, fault: _Fault, state: _State, kind: str, words: str, priority: int, seconds: float
+        self, t_s: float, fault: _Fault, state: _State, kind: str, phrase: str, priority: int, seconds: float
     ) -> Cue:
         self._cues += 1
         return Cue(
             cue_id=self._cues,
             rule=fault.rule.name,
             kind=kind,
-            words=words,
+            phrase=phrase,
             side=state.side,
             priority=priority,
             decided_at_s=t_s,
@@ -264,19 +259,19 @@ class _State:
     tellings: int = 0
     z_before: float = inf
 
-    def next_words(self, rule: CueRule, t_s: float) -> str:
-        """Choose the words and remember that they were said; empty when words have proved useless."""
+    def next_phrase(self, rule: CueRule, t_s: float) -> str:
+        """Choose the phrase and remember that it was said; empty when words have proved useless."""
         if self.tellings and self.z <= self.z_before - _GAIN_Z:
             self.tellings = 0
         if self.tellings == 0:
             self.z_before = self.z
         if self.tellings >= 2 * _TELLINGS:
             return ""
-        words = rule.words if self.tellings < _TELLINGS else rule.alternate or rule.words
+        phrase = rule.phrase if self.tellings < _TELLINGS else rule.alternate or rule.phrase
         self.tellings += 1
         self.last_told_s = t_s
         self.first_told_s = min(self.first_told_s, t_s)
-        return words
+        return phrase
 
 
 @dataclass(slots=True)

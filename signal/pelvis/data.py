@@ -277,19 +277,21 @@ class Notice:
 class Cue:
     """Something worth saying to the runner, and why.
 
-    ``words`` are at most five; ``side`` is the stance side it concerns (for panning).
-    ``why`` carries metric, value, baseline, z and seconds. Stale after ``expires_s``.
+    ``kind`` says what is to be done: phrase (speak), chime. ``phrase`` is the id of its words, which the core does not
+    know; ``parameters`` are what the words or the sound need beside it. ``side`` is the stance side it concerns (for
+    panning). ``why`` carries metric, value, baseline, z and seconds. Stale after ``expires_s``.
     """
 
     cue_id: int
     rule: str
     kind: str
-    words: str
+    phrase: str
     side: Side
     priority: int
     decided_at_s: float
     expires_s: float
     why: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
+    parameters: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
