@@ -27,6 +27,7 @@ from pelvis.align import GRID_PERIOD_S
 from pelvis.data import (
     Activity,
     ActivityState,
+    Command,
     ContactWithdrawn,
     Cue,
     Gap,
@@ -301,6 +302,7 @@ SinkPayload = _form(SinkState, "sink", "SinkPayload")
 MarkerPayload = _form(Marker, "marker", "MarkerPayload")
 GapPayload = _form(Gap, "gap", "GapPayload")
 SpeedPayload = _form(Speed, "speed", "SpeedPayload")
+ObeyedPayload = _form(Command, "obeyed", "ObeyedPayload")
 HeartRatePayload = _form(HeartRate, "heart-rate", "HeartRatePayload")
 
 
@@ -490,6 +492,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic("marker", "A note of the runner or coach.", (MarkerPayload,)),
         Topic("gap", "The stream is known to be broken.", (GapPayload,)),
         Topic("speed", "Running speed from a source that measures it.", (SpeedPayload,)),
+        Topic("obeyed", "A command that changes what is said was obeyed, whoever gave it.", (ObeyedPayload,)),
         Topic("heart-rate", "Heart rate and beat intervals.", (HeartRatePayload,)),
         Topic("samples", "Pelvis motion at 200 Hz, packed; while somebody holds a lease.", ()),
         Topic("cmd", "Commands to the host.", (CommandPayload,), qos=1, inbound=True),

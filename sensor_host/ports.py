@@ -160,7 +160,7 @@ class SessionState:
     detail: str = ""
 
 
-Said: TypeAlias = CoreOutput | Gap | Marker | HeartRate | Speed | LinkHealth | SinkState | SessionState
+Said: TypeAlias = CoreOutput | Gap | Marker | HeartRate | Speed | Command | LinkHealth | SinkState | SessionState
 """What a sink other than the recorder can be handed."""
 
 

@@ -16,8 +16,9 @@ from rich.console import Console, ConsoleOptions
 from rich.segment import Segment
 from rich.style import Style
 
-from pelvis.data import Activity, ActivityState, Cue, HeartRate, Notice, Side, Step, Stride
+from pelvis.data import Activity, ActivityState, Command, Cue, HeartRate, Marker, Notice, Side, Step, Stride
 from pelvis.metrics import METRICS, Metric
+from sensor_host.keys import KEYS, MUTE
 from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Mode, Role, Said, SessionInfo, SessionState, SinkState
 
@@ -92,6 +93,8 @@ class Readings:
     def __init__(self, session: SessionInfo, words: Mapping[str, str] | None = None) -> None:
         self.session = session
         self.words = words_of() if words is None else words
+        # whether single keys do something
+        self.keys = False
         self.t_s = 0.0
         self.steps = 0
         self.activity = ActivityState.OTHER
@@ -103,6 +106,9 @@ class Readings:
         self.heart_rate: HeartRate | None = None
         self.cue: Cue | None = None
         self.notice: Notice | None = None
+        self.muted = False
+        self.marker: Marker | None = None
+        self.marks = 0
         self.changed = True
 
     def take(self, item: Said) -> None:
@@ -131,6 +137,11 @@ class Readings:
             case LinkHealth():
                 self.links[item.role] = item
                 self._reach(item.t_s)
+            case Command(name="mute" | "unmute"):
+                self.muted = item.name == "mute"
+            case Marker():
+                self.marker = item
+                self.marks += 1
             case SinkState():
                 self.sinks[item.sink] = item
             case _:
@@ -200,6 +211,10 @@ def event_line(readings: Readings, item: Said) -> str:
             text = f"cue: {words_for(item, readings.words)}{side}"
         case Notice():
             text = f"note: {item.text}"
+        case Marker():
+            text = f"{item.kind} at {clock_text(item.t_s)} {item.text}"
+        case Command():
+            text = f"{item.name.replace('_', ' ')} {item.value}"
         case SessionState():
             text = f"{readings.session.mode} session {readings.session.session_id}: {item.state} {item.detail}"
         case LinkHealth():
@@ -241,11 +256,12 @@ def frame(readings: Readings, width: int, height: int, *, unicode: bool = True) 
     foot = [*_link_lines(readings), *_sink_lines(readings)]
     said = [_cue_line(readings), *_notice_lines(readings)]
     blank: Line = []
+    keys = [_key_line(readings)] if readings.keys else []
     # From the roomiest arrangement to the barest.
     arrangements = (
-        [*head, _rule(width), *table, blank, *foot, blank, *said],
-        [*head, *table, *foot, *said],
-        [*head, *table, *said, *foot],
+        [*head, _rule(width), *table, blank, *foot, blank, *said, *([blank, *keys] if keys else [])],
+        [*head, *table, *foot, *said, *keys],
+        [*head, *table, *said, *foot, *keys],
     )
     lines = next((lines for lines in arrangements if len(lines) <= height), arrangements[-1][: max(height, 1)])
     if not unicode:
@@ -386,15 +402,27 @@ def _sink_lines(readings: Readings) -> list[Line]:
     return lines
 
 
+def _key_line(readings: Readings) -> Line:
+    parts: Line = []
+    for key in KEYS:
+        does = "speak again" if key is MUTE and readings.muted else key.does
+        parts += [Segment(key.sign, BOLD), Segment(f" {does}   ", FAINT)]
+    marker = readings.marker
+    if marker is not None:
+        parts.append(Segment(f"{clean(marker.kind)} at {clock_text(marker.t_s)} ({readings.marks})", GOOD))
+    return _labelled("keys", parts)
+
+
 def _cue_line(readings: Readings) -> Line:
+    muted = [Segment("muted   ", WARN)] if readings.muted else []
     cue = readings.cue
     if cue is None:
-        return _labelled("cue", [Segment("none yet", FAINT)])
+        return _labelled("cue", [*muted, Segment("none yet", FAINT)])
     age_s = max(readings.t_s - cue.decided_at_s, 0.0)
     signs = {Side.LEFT: "  ← left", Side.RIGHT: "  → right", Side.UNKNOWN: ""}
     ago = f"{age_s:.0f} s ago" if age_s < 90 else f"{age_s / 60:.0f} min ago"
     words = Segment(clean(words_for(cue, readings.words)), ACCENT if age_s < FRESH_CUE_S else BOLD)
-    return _labelled("cue", [words, Segment(signs[cue.side]), Segment(f"   {ago}", FAINT)])
+    return _labelled("cue", [*muted, words, Segment(signs[cue.side]), Segment(f"   {ago}", FAINT)])
 
 
 def _notice_lines(readings: Readings) -> list[Line]:

@@ -6,7 +6,7 @@ calls in the order of arrival. Only the outboxes in front of the sinks are queue
 1. What arrives is handed to the recorder before anything else looks at it.
 2. A sink that fails is taken out and said to the others; the run goes on. A recorder that fails
    ends the run; what it had written stays.
-3. Nothing here reads a clock but `inject` in a live run. Link health goes by the receipt times:
+3. Nothing here reads a clock but `inject` and `now_s` in a live run. Link health goes by the receipt times:
    a replay says what the live run said.
 """
 
@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from pelvis.data import Command, CoreInput, Gap, HeartRate, Marker, Motion, Notice, Samples, Speed
+from pelvis.data import Command, CoreInput, HeartRate, Marker, Motion, Notice, Samples, Speed
 from pelvis.pipeline import Pipeline, Settings
 from sensor_host.boards import unfit
 from sensor_host.errors import HipdriveError
@@ -98,6 +98,19 @@ class Session:
         self._failure: HipdriveError | None = None
         self._last_host_s = 0.0
         self._next_health_s = 0.0
+        self._muted = False
+
+    @property
+    def muted(self) -> bool:
+        """Whether the coach was told to be silent."""
+        return self._muted
+
+    def now_s(self) -> float:
+        """Return the session time of this moment: in a replay, of the arrival it has come to."""
+        return max(0.0, self._router.session_from_host(self._now_host_s()))
+
+    def _now_host_s(self) -> float:
+        return time.monotonic() if self.info.mode is Mode.LIVE else self._last_host_s
 
     def add(self, sink: Sink, *, motion: bool = False) -> None:
         """Let ``sink`` hear the session, `Motion` included if ``motion``. Before `run`."""
@@ -108,10 +121,9 @@ class Session:
     def inject(self, item: Marker | Command | Speed | HeartRate) -> None:
         """Take a core input that no sensor gave: it is recorded, fed to the core and said like any other.
 
-        To be called in the session's event loop, from a task, never from within a sink's ``put``.
+        To be called in the session's event loop, from a task or a callback, never from within a sink's ``put``.
         """
-        live = self.info.mode is Mode.LIVE
-        self._take(Injected(item, time.monotonic() if live else self._last_host_s))
+        self._take(Injected(item, self._now_host_s()))
 
     def stop(self) -> None:
         """End the run as if the source were exhausted; what was said and recorded so far is completed."""
@@ -180,7 +192,9 @@ class Session:
     def _feed(self, item: CoreInput) -> None:
         if isinstance(item, Samples):
             self.tally.span(item)
-        elif isinstance(item, Gap | Marker | HeartRate | Speed):
+        else:
+            if isinstance(item, Command) and item.name in ("mute", "unmute"):
+                self._muted = item.name == "mute"
             self._say(item)
         for said in self._pipeline.feed(item):
             self._say(said)

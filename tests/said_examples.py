@@ -7,6 +7,7 @@ import numpy as np
 from pelvis.data import (
     Activity,
     ActivityState,
+    Command,
     ContactWithdrawn,
     Cue,
     Evidence,
@@ -122,6 +123,7 @@ def everything() -> tuple[Said, ...]:
         Speed(12.0, 3.2, "treadmill"),
         HeartRate(12.0, 151.0, (0.4, 0.398)),
         Marker(12.5, "hill", "lap"),
+        Command(12.6, "focus", "drop"),
         LinkHealth("pelvis", "connected", 13.0, 1000, 8000, 16, 0, 1, 12.5, -60, 0.8),
         SinkState("sound", "failed", "no audio device"),
         SessionState("offline", "stopped"),

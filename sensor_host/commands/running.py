@@ -23,6 +23,8 @@ from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config, words_in_use
 from sensor_host.errors import BrokerError, ConfigError, HipdriveError
+from sensor_host.keyboard import Keyboard, open_keyboard
+from sensor_host.keys import press
 from sensor_host.outbox import Policy
 from sensor_host.ports import Mode, Notification, SessionInfo, Source
 from sensor_host.recording.writer import RecordingWriter
@@ -141,10 +143,13 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         session.tally.calibrations = calibrations_in_use(plan.profile, calibrated=config.runner.calibrated)
         outcome.tally = session.tally
         session.tally.words = words_in_use(config)
-        _add_sinks(session, plan, url)
+        keyboard = _keyboard(session, plan)
+        _add_sinks(session, plan, url, keys=keyboard is not None)
         end.call(session.stop)
         if plan.for_s is not None:
             asyncio.get_running_loop().call_later(plan.for_s, session.stop)
+        if keyboard is not None:
+            stack.enter_context(keyboard)
         try:
             await session.run()
         except HipdriveError as error:
@@ -227,7 +232,14 @@ async def _open_broker(stack: AsyncExitStack, outcome: Outcome, config: Config) 
     return broker.url
 
 
-def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
+def _keyboard(session: Session, plan: Plan) -> Keyboard | None:
+    """Return the keyboard, where there is one and a screen that names its keys."""
+    if not (plan.console and plan.config.console.enabled and sys.stdout.isatty()):
+        return None
+    return open_keyboard(lambda sign: press(sign, session))
+
+
+def _add_sinks(session: Session, plan: Plan, url: str | None, *, keys: bool) -> None:
     config, words = plan.config, session.tally.words
     policy = Policy.DROP_OLDEST if plan.paced else Policy.WAIT
     if url is not None:
@@ -251,7 +263,7 @@ def _add_sinks(session: Session, plan: Plan, url: str | None) -> None:
     if plan.console and config.console.enabled:
         from sensor_host.sinks.console import ConsoleSink
 
-        session.add(ConsoleSink(config.console, session.info, words=words))
+        session.add(ConsoleSink(config.console, session.info, words=words, keys=keys))
 
 
 def _tell(outcome: Outcome, plan: Plan) -> None:

@@ -42,6 +42,8 @@ class ConsoleSink:
         Those of every phrase by its id; without: English.
     console
         Where to; by default standard output.
+    keys
+        Whether single keys do something: then the screen names them.
     """
 
     name = "console"
@@ -53,10 +55,12 @@ class ConsoleSink:
         *,
         words: Mapping[str, str] | None = None,
         console: Console | None = None,
+        keys: bool = False,
     ) -> None:
         self._console = console if console is not None else Console(highlight=False)
         self._period_s = 1.0 / config.refresh_hz
         self._readings = Readings(session, words)
+        self._readings.keys = keys
         self._live = self._console.is_terminal and not self._console.is_dumb_terminal
         self._painter = _Painter(self._console, live=self._live)
         self._next_line_s = LINE_EVERY_S

@@ -73,7 +73,17 @@ INCOMING: Final = 100
 # 16 messages are about a millisecond
 BATCH: Final = 16
 
-_RANKS: Final = {"samples": 0, "cue": 2, "state": 2, "activity": 2, "notice": 2, "marker": 2, "resp": 2, "summary": 2}
+_RANKS: Final = {
+    "samples": 0,
+    "cue": 2,
+    "state": 2,
+    "activity": 2,
+    "notice": 2,
+    "marker": 2,
+    "obeyed": 2,
+    "resp": 2,
+    "summary": 2,
+}
 
 # Its errors are told as this sink's state; on the screen they would be in the way.
 _quiet = logging.getLogger("hipdrive.mqtt.client")
