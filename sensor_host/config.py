@@ -154,6 +154,12 @@ class CuesConfig(Section, frozen=True):
     rules: tuple[CueRule, ...] = ()
 
 
+class GuideConfig(Section, frozen=True):
+    """The voice that leads through the start of a run and says how the sensor stands; a replay is without it."""
+
+    enabled: bool = True
+
+
 class Config(Section, frozen=True):
     """The whole configuration."""
 
@@ -166,6 +172,7 @@ class Config(Section, frozen=True):
     sound: SoundConfig = SoundConfig()
     console: ConsoleConfig = ConsoleConfig()
     cues: CuesConfig = CuesConfig()
+    guide: GuideConfig = GuideConfig()
 
 
 def words_in_use(config: Config) -> Mapping[str, str]:

@@ -121,7 +121,7 @@ NOTES: Final[Mapping[str, str]] = {
     "reported_at_s": "Session time of the last sample that had a say in this message.",
     "completed_at_s": "Session time of the last sample that had a say in this message.",
     "decided_at_s": "Session time of the last sample that had a say in this message.",
-    "cue_id": "Counts the cues of the session.",
+    "cue_id": "Counts the coach's cues of the session from 1, those of the guide down from -1.",
     "rule": "Name of the rule that spoke.",
     "kind": "A stable word for what this is.",
     "phrase": "Id of what to say or show; its words differ from language to language.",

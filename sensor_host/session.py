@@ -22,6 +22,7 @@ from pelvis.data import Command, CoreInput, HeartRate, Marker, Motion, Notice, S
 from pelvis.pipeline import Pipeline, Settings
 from sensor_host.boards import unfit
 from sensor_host.errors import HipdriveError
+from sensor_host.guide import Guide
 from sensor_host.ports import (
     Arrival,
     Injected,
@@ -73,6 +74,8 @@ class Session:
         Keeps the arrivals; None: nothing is recorded.
     openings
         The heads of the streams when a replay begins behind them.
+    guide
+        Leads through the start and says how the sensor stands; None: nobody does.
     """
 
     def __init__(
@@ -82,8 +85,10 @@ class Session:
         settings: Settings,
         recorder: Recorder | None = None,
         openings: Sequence[Notification] = (),
+        guide: Guide | None = None,
     ) -> None:
         self.info = info
+        self._guide = guide
         self.tally = Tally()
         self._source = source
         self._recorder = recorder
@@ -207,6 +212,9 @@ class Session:
         self.tally.take(said)
         for sink in self._sinks:
             sink.put(said)
+        if self._guide is not None:
+            for cue in self._guide.consider(said):
+                self._say(cue)
 
     def _say_unfit(self) -> None:
         """Say of a sensor that cannot measure running that it is used all the same."""

@@ -22,6 +22,7 @@ from pelvis.data import (
     Stride,
 )
 from pelvis.metrics import METRICS, REFUSED
+from sensor_host.guide import RULE as GUIDE
 from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Said, SinkState
 
@@ -142,7 +143,8 @@ class Tally:
             case HeartRate():
                 self.heart.take(item)
             case Cue():
-                self.cues.append(item)
+                if item.rule != GUIDE:
+                    self.cues.append(item)
             case Notice():
                 self.notices.append(item)
             case LinkHealth():

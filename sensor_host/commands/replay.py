@@ -89,6 +89,7 @@ def command(
             record=False,
             paced=speed is not None,
             sound=not no_sound and speed is not None,
+            guide=False,
             console=not no_console and not as_json,
             replay_of=opened.session.session_id,
             openings=source.openings,

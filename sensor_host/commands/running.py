@@ -23,6 +23,7 @@ from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config, words_in_use
 from sensor_host.errors import BrokerError, ConfigError, HipdriveError
+from sensor_host.guide import Guide
 from sensor_host.keyboard import Keyboard, open_keyboard
 from sensor_host.keys import press
 from sensor_host.outbox import Policy
@@ -51,6 +52,7 @@ class Plan:
     record: bool
     paced: bool = True
     sound: bool = True
+    guide: bool = True
     console: bool = True
     for_s: float | None = None
     replay_of: str = ""
@@ -138,7 +140,8 @@ async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
         recorder = _open_recorder(outcome, plan) if plan.record else None
         motion = url is not None and config.mqtt.samples != "off"
         settings = core_settings(config, plan.profile, motion=motion)
-        session = Session(outcome.info, source, settings, recorder, plan.openings)
+        guide = Guide() if plan.guide and config.guide.enabled else None
+        session = Session(outcome.info, source, settings, recorder, plan.openings, guide)
         session.tally.warnings += outcome.tally.warnings
         session.tally.calibrations = calibrations_in_use(plan.profile, calibrated=config.runner.calibrated)
         outcome.tally = session.tally
