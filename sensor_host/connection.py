@@ -34,8 +34,8 @@ FIRMWARE_REVISION = "00002a26-0000-1000-8000-00805f9b34fb"
 # 2 attempts: the first one often fails by interference; more are better spent after another scan
 CONNECT_ATTEMPTS = 2
 
-# 15 s: who was heard just now and is free answers within 3 s; macOS would wait for ever
-CONNECT_S = 15.0
+# 45 s: two attempts of bleak's 20 s each; the last resort where a backend does not keep its own time
+CONNECT_S = 45.0
 
 # 5 s: a sensor that answers at all does so within a second
 ANSWER_S = 5.0

@@ -200,11 +200,14 @@ async def scan(duration_s: float, began: Callable[[], None] = lambda: None) -> l
     return sorted(heard.values(), key=lambda sighting: -sighting.strength_dbm)
 
 
-async def find(wanted: Wanted, timeout_s: float, began: Callable[[], None] = lambda: None) -> Found:
+async def find(
+    wanted: Wanted, timeout_s: float, began: Callable[[], None] = lambda: None, *, connected_too: bool = True
+) -> Found:
     """Return the device that fits best: the one used last, else of the preferred board, else the nearest.
 
     One that was asked for by name or address, or was used last, is returned as soon as it is heard; else a moment is
-    given to a second one in reach. ``began`` is called once there is listening.
+    given to a second one in reach. ``began`` is called once there is listening. One that is connected to this computer
+    already is taken with ``connected_too``; not after a connection of one's own, which may be seen while it ends.
 
     Raises
     ------
@@ -227,7 +230,7 @@ async def find(wanted: Wanted, timeout_s: float, began: Callable[[], None] = lam
 
     async with Ear.of_this_loop().listening(consider):
         began()
-        connected = await _connected_here(wanted.kind)
+        connected = await _connected_here(wanted.kind) if connected_too else []
         for sighting in connected:
             # whoever has it connected may be a run that was killed: the system keeps its connection
             if wanted.which or sighting.address == wanted.last:
@@ -497,6 +500,8 @@ _BUS_SAYS = {
 
 # by a word in what bleak says where it has no kind of error of its own
 _BLEAK_SAYS = {
+    # the second attempt met the connection of the first, which was just ending
+    "already connected": _DROPPED,
     "' not found": _GONE,
     "failed to discover services": _DROPPED,
     "Service Discovery has not been performed": _DROPPED,

@@ -233,9 +233,9 @@ async def test_a_radio_that_goes_is_told_once_and_the_run_goes_on_when_it_is_bac
 ) -> None:
     searches: asyncio.Queue[None] = asyncio.Queue()
 
-    async def counted(*search: Any) -> Found:
+    async def counted(*search: Any, **how: Any) -> Found:
         searches.put_nowait(None)
-        return await find(*search)
+        return await find(*search, **how)
 
     async with open_bluetooth(CLIP) as bluetooth:
         take = {

@@ -103,7 +103,7 @@ class BleSource:
         self._rssi_dbm: int | None = None
         self._pause_s = config.reconnect_min_s
         self._told = ""
-        self._met = False
+        self._met = self._tried = False
 
     @property
     def sensors(self) -> tuple[SensorInfo, ...]:
@@ -148,7 +148,7 @@ class BleSource:
             arrivals: Arrivals = asyncio.Queue()
             connection = Connection(self._board_of(found), found.sighting, self._role, arrivals.put_nowait)
             self._connection = connection
-            quiet = True
+            self._tried = quiet = True
             try:
                 firmware = await connection.open()
                 answers = arrivals.qsize()
@@ -191,7 +191,7 @@ class BleSource:
         if self._first is not None:
             await self._first.wait()
         try:
-            return await find(self._wanted, self._config.scan_timeout_s), ""
+            return await find(self._wanted, self._config.scan_timeout_s, connected_too=not self._tried), ""
         except LinkError as error:
             # listening costs the radio time, which belongs to the sensor that the run is about
             if self._optional or not isinstance(error, NotHeardError):
