@@ -13,8 +13,16 @@ MEASURED: list[str] = []
 # what a test may have the stand-in answer and no real service
 CHOSEN_ANSWERS = "refuse_connects"
 
+# the files of which every test is to hold over the real service. The others lean on the stand-in's speed (watchdogs of
+# 0.2 s, searches of 0.3 s) or on what it can be told to do; `--every-file` shows how far they hold.
+HELD = ("scenarios.py", "test_connection.py", "test_doctor.py", "test_link_bench.py", "test_virtual_board.py")
+
 # enough to see what bluetoothd complained of last
 LOG_LINES = 30
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-file", action="store_true", help="also the tests that lean on the stand-in's speed")
 
 
 @pytest.hookimpl(trylast=True)
@@ -26,6 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if isinstance(item, pytest.Function)
         and "open_bluetooth" in item.fixturenames
         and CHOSEN_ANSWERS not in inspect.getsource(item.function)
+        and (item.path.name in HELD or config.getoption("--every-file"))
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in fit])
     items[:] = fit
