@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.terminal_theme import TerminalTheme
 
-from pelvis.cues import CueSettings
 from pelvis.pipeline import Settings
 from pelvis.simulate import Drift, Scenario
+from sensor_host.coaching import coaching
+from sensor_host.config import CuesConfig
 from sensor_host.ports import Mode, Said, SessionInfo, SinkState
 from sensor_host.screen import Frame, Readings, frame
 from sensor_host.session import Session
@@ -66,12 +67,12 @@ async def watched_run() -> Readings:
     source = SimulatedSource(Scenario(standing_s=5.0, drifts=(drift,)), paced=False, duration_s=DURATION_S)
     start = "2026-05-09T07:30:00Z"
     session = SessionInfo("20260509T073000Z-anna-1f3a", "anna", Mode.SIMULATED, start, 7200, source.sensors)
-    cues = CueSettings(warm_up_s=0.0, learn_s=30.0, dwell_ratio=0.3)
+    cues, rules = coaching(CuesConfig(warm_up_s=0.0, learn_s=30.0, dwell_ratio=0.3))
     onlooker = Onlooker(session)
     onlooker.put(SinkState("mqtt", "ready", "publishing to mqtt://127.0.0.1:18833"))
     onlooker.put(SinkState("sound", "ready", "PortAudio, default; espeak-ng (en)"))
     async with source:
-        run = Session(session, source, Settings(cues=cues))
+        run = Session(session, source, Settings(cues=cues, rules=rules))
         run.add(onlooker)
         await run.run()
     return onlooker.readings

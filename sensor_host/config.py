@@ -6,14 +6,10 @@ Order of precedence: defaults (here) < user file < runner's file < environment <
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
-
-if TYPE_CHECKING:
-    from pelvis.cues import CueRule as CoachRule
-    from pelvis.cues import CueSettings
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.0)]
@@ -112,26 +108,38 @@ class RunnerConfig(Section, frozen=True):
     calibrated: bool = True
 
 
-class CueRule(Section, frozen=True):
-    """One fault the coach listens for; a table [[cues.rules]] in TOML. Semantics: `pelvis.cues.CueRule`."""
+class CueTerm(Section, frozen=True):
+    """A change of one metric; stands in ``when`` of a rule. Semantics: `pelvis.rules.Term`."""
 
-    name: str
     metric: str
     direction: Literal["above", "below"]
     threshold: Annotated[float, Meta(gt=0)]
-    phrase: str
+    relative: bool = False
+    target: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class CueRule(Section, frozen=True):
+    """One fault the coach listens for; a table [[cues.rules]] in TOML. Semantics: `pelvis.rules.CueRule`."""
+
+    name: str
+    when: tuple[CueTerm, ...]
+    phrase: str = ""
     alternate: str = ""
+    needs: Literal["all", "any", "mean"] = "all"
     dwell_s: Annotated[float, Meta(ge=0, le=600)] = 20.0
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
-    relative: bool = False
     per_side: bool = False
+    within_run: bool = False
+    metronome_s: Annotated[float, Meta(ge=0, le=600)] = 0.0
+    enter_z: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    same_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0
 
 
 class CuesConfig(Section, frozen=True):
-    """When the coach may speak; no rules mean the built-in ones. Semantics: `pelvis.cues.CueSettings`.
+    """When the coach may speak; no rules mean the built-in ones. Semantics: `pelvis.rules.CueSettings`.
 
-    ``language`` is that of all phrases (`sensor_host.phrases`); ``phrases`` are words to use in place of its own,
-    by the phrases' ids.
+    ``plan`` lets the cues fade over eight runs. ``language`` is that of all phrases (`sensor_host.phrases`);
+    ``phrases`` are words to use in place of its own, by the phrases' ids.
     """
 
     enabled: bool = True
@@ -144,13 +152,18 @@ class CuesConfig(Section, frozen=True):
     exit_s: Seconds = 10.0
     enter_z: Annotated[float, Meta(ge=0, le=10)] = 1.5
     exit_z: Annotated[float, Meta(ge=0, le=10)] = 0.75
+    second_z: Annotated[float, Meta(ge=0, le=10)] = 2.5
     between_s: Seconds = 90.0
     same_s: Seconds = 180.0
     chime_every_s: Seconds = 180.0
     per_hour: Annotated[int, Meta(ge=0, le=60)] = 12
     window_steps: Annotated[int, Meta(ge=4, le=400)] = 25
     min_quality: Annotated[float, Meta(ge=0, le=1)] = 0.8
+    min_runs: Annotated[int, Meta(ge=1, le=20)] = 4
     expires_s: Annotated[float, Meta(gt=0, le=30)] = 4.0
+    plan: bool = False
+    heart_rate_max_bpm: Annotated[float, Meta(ge=0, le=250)] = 0.0
+    split_m: Annotated[float, Meta(ge=0, le=50_000)] = 0.0
     rules: tuple[CueRule, ...] = ()
 
 
@@ -180,11 +193,3 @@ def words_in_use(config: Config) -> Mapping[str, str]:
     from sensor_host.phrases import words_of
 
     return {**words_of(config.cues.language), **config.cues.phrases}
-
-
-def coaching(config: CuesConfig) -> tuple[CueSettings, tuple[CoachRule, ...]]:
-    """Return what `pelvis.cues.Coach` is made of: the same fields under the same names."""
-    from pelvis import cues  # the core is heavy; most commands need no coach
-
-    rules = tuple(msgspec.convert(rule, cues.CueRule, from_attributes=True) for rule in config.rules)
-    return msgspec.convert(config, cues.CueSettings, from_attributes=True), rules or cues.DEFAULT_RULES

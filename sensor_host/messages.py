@@ -30,12 +30,14 @@ from pelvis.data import (
     Command,
     ContactWithdrawn,
     Cue,
+    CueOutcome,
     Gap,
     HeartRate,
     Marker,
     Motion,
     Notice,
     ProvisionalContact,
+    Retention,
     Speed,
     Step,
     Stride,
@@ -130,6 +132,15 @@ NOTES: Final[Mapping[str, str]] = {
     "priority": "0 to 9.",
     "expires_s": "Seconds after it was decided until the cue is stale: drop it then, never say it late.",
     "why": "Metric, value, baseline, z and seconds behind the cue.",
+    "metric": "Name of the metric.",
+    "value_before": "The metric when the cue was said.",
+    "value_after": "The metric a minute later.",
+    "z_before": "Its change against the baseline when the cue was said, in standard deviations.",
+    "z_after": "The same a minute later.",
+    "corrected": "Whether the fault had gone a minute later.",
+    "block": "Counts the blocks of the run from 0.",
+    "held_ratio": "Share of the counted time without any fault.",
+    "counted_s": "Seconds of running that counted.",
     "mode": "Where the session's data come from.",
     "state": "How it stands now.",
     "text": "The same in a sentence.",
@@ -189,7 +200,15 @@ _Field: TypeAlias = tuple[str, object]
 
 # Unknown where the input ends in mid-stance, and in means over no steps.
 _NULLABLE: Final = frozenset(
-    {"toe_off_s", "toe_off_se_s", "quality", "contact_time_balance_ratio", "contact_time_balance_se_ratio"}
+    {
+        "toe_off_s",
+        "toe_off_se_s",
+        "quality",
+        "contact_time_balance_ratio",
+        "contact_time_balance_se_ratio",
+        "value_after",
+        "z_after",
+    }
 )
 # what is written metric by metric, under names of its own, or not at all
 _BY_METRIC: Final = frozenset({"metrics", "errors", "common_errors"})
@@ -280,6 +299,8 @@ StridePayload = _form(Stride, "stride", "StridePayload", metrics=STRIDE_METRICS)
 RecentPayload = _form(RecentFigures, "metrics", "MetricsPayload", metrics=tuple(METRICS.values()))
 SummaryPayload = _form(SessionFigures, "summary", "SummaryPayload", metrics=tuple(METRICS.values()))
 CuePayload = _form(Cue, "cue", "CuePayload", session={"mode": Mode, "words": str})
+CueOutcomePayload = _form(CueOutcome, "cue-outcome", "CueOutcomePayload")
+RetentionPayload = _form(Retention, "retention", "RetentionPayload")
 ActivityPayload = _form(Activity, "activity", "ActivityPayload")
 NoticePayload = _form(Notice, "notice", "NoticePayload")
 StatePayload = _form(
@@ -483,6 +504,8 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic("metrics", "Means over the last ten seconds, once a second.", (RecentPayload,), retain=True),
         Topic("summary", "Counts and means over the session, every ten seconds.", (SummaryPayload,), retain=True),
         Topic("cue", "Something worth saying to the runner, and why.", (CuePayload,)),
+        Topic("cue-outcome", "What had become of a fault a minute after it was told.", (CueOutcomePayload,)),
+        Topic("retention", "How form held in the silent part of a block.", (RetentionPayload,)),
         Topic(
             "activity", "The runner stands, walks, runs or does something else now.", (ActivityPayload,), retain=True
         ),

@@ -50,7 +50,10 @@ class Baseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A runner. ``schema`` is that of the file, ``version`` counts its saves (0: never saved)."""
+    """A runner. ``schema`` is that of the file, ``version`` counts its saves (0: never saved).
+
+    ``coached_runs`` of the plan whose cues fade are done.
+    """
 
     schema: int = PROFILE_SCHEMA
     version: Annotated[int, Meta(ge=0)] = 0
@@ -59,6 +62,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     height_m: Annotated[float, Meta(ge=1.0, le=2.5)] | None = None
     calibrations: tuple[Calibration, ...] = ()
     baselines: tuple[Baseline, ...] = ()
+    coached_runs: Annotated[int, Meta(ge=0)] = 0
 
 
 def encode(profile: Profile) -> bytes:

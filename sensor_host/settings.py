@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args,
 import msgspec
 
 from sensor_host import places
-from sensor_host.config import Config, Section, coaching, words_in_use
+from sensor_host.coaching import coaching
+from sensor_host.config import Config, Section, words_in_use
 from sensor_host.errors import ConfigError
 from sensor_host.phrases import MAX_WORDS
 from sensor_host.runners import Profile
@@ -131,10 +132,18 @@ def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bo
     cues, rules = coaching(config.cues)
     # baselines are kept without calibration; what is measured now is with it
     known = tuple(
-        Baseline(one.metric, one.mean + moved(personal, one.metric, one.speed_mps, profile), one.sd, one.speed_mps)
+        Baseline(
+            one.metric,
+            one.mean + moved(personal, one.metric, one.speed_mps, profile),
+            one.sd,
+            one.speed_mps,
+            one.runs,
+        )
         for one in profile.baselines
     )
-    return Settings(motion=motion, personal=personal, cues=replace(cues, baselines=known), rules=rules)
+    plan_run = profile.coached_runs + 1 if config.cues.plan else 0
+    cues = replace(cues, baselines=known, plan_run=plan_run)
+    return Settings(motion=motion, personal=personal, cues=cues, rules=rules)
 
 
 def check(*, file: Path | None = None, environment: Mapping[str, str] | None = None) -> list[ConfigError]:
@@ -329,6 +338,10 @@ def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
                 path="sensor.board",
                 suggestion=near,
             )
+    yield from _judge_cues(config, origins)
+
+
+def _judge_cues(config: Config, origins: Mapping[str, str]) -> Iterator[ConfigError]:
     if config.cues.exit_z > config.cues.enter_z:
         yield ConfigError(
             f"cues.exit_z = {config.cues.exit_z:g} ({origins['cues.exit_z']}): "
@@ -345,7 +358,8 @@ def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
                 path=path,
             )
     for number, rule in enumerate(config.cues.rules):
-        from pelvis.metrics import METRICS  # the core is heavy; most have no rules of their own
+        from pelvis.cues import DERIVED  # the core is heavy; most have no rules of their own
+        from pelvis.metrics import METRICS
 
         known_phrases = list(words_in_use(config))
         for key, phrase in (("phrase", rule.phrase), ("alternate", rule.alternate)):
@@ -359,13 +373,20 @@ def _judge_whole(resolved: Resolved) -> Iterator[ConfigError]:
                     path=path,
                     suggestion=near,
                 )
-        if rule.metric not in METRICS:
-            path = f"cues.rules[{number}].metric"
-            near = _nearest(rule.metric, list(METRICS))
-            hint = f"; did you mean {near}?" if near else ""
-            yield ConfigError(
-                f'{path} = "{rule.metric}" ({origins["cues.rules"]}) is no metric{hint}', path=path, suggestion=near
-            )
+        if not (rule.phrase or rule.metronome_s):
+            path = f"cues.rules[{number}].phrase"
+            yield ConfigError(f"{path} is missing ({origins['cues.rules']}): a rule says something", path=path)
+        if not rule.when:
+            path = f"cues.rules[{number}].when"
+            yield ConfigError(f"{path} is empty ({origins['cues.rules']}): a rule is of some metric", path=path)
+        for place, term in enumerate(rule.when):
+            if term.metric not in METRICS and term.metric not in DERIVED:
+                path = f"cues.rules[{number}].when[{place}].metric"
+                near = _nearest(term.metric, [*METRICS, *DERIVED])
+                hint = f"; did you mean {near}?" if near else ""
+                yield ConfigError(
+                    f'{path} = "{term.metric}" ({origins["cues.rules"]}) is no metric{hint}', path=path, suggestion=near
+                )
 
 
 def _unknown(name: str, path: str, key: str, known: Sequence[str], layer: Layer) -> ConfigError:

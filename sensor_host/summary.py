@@ -12,10 +12,12 @@ from pelvis.data import (
     ActivityState,
     ContactWithdrawn,
     Cue,
+    CueOutcome,
     Gap,
     HeartRate,
     Notice,
     ProvisionalContact,
+    Retention,
     Samples,
     Side,
     Step,
@@ -103,6 +105,8 @@ class Tally:
     gaps_s: float = 0.0
     activity_s: dict[str, float] = field(default_factory=dict[str, float])
     cues: list[Cue] = field(default_factory=list[Cue])
+    outcomes: dict[int, CueOutcome] = field(default_factory=dict[int, CueOutcome])
+    retention: list[Retention] = field(default_factory=list[Retention])
     words: Mapping[str, str] = field(default_factory=words_of)
     notices: list[Notice] = field(default_factory=list[Notice])
     links: dict[str, LinkHealth] = field(default_factory=dict[str, LinkHealth])
@@ -142,9 +146,8 @@ class Tally:
                 self.gaps_s += item.duration_s
             case HeartRate():
                 self.heart.take(item)
-            case Cue():
-                if item.rule != GUIDE:
-                    self.cues.append(item)
+            case Cue() | CueOutcome() | Retention():
+                self._take_cue(item)
             case Notice():
                 self.notices.append(item)
             case LinkHealth():
@@ -153,6 +156,16 @@ class Tally:
                 self._take_sink(item)
             case _:
                 pass
+
+    def _take_cue(self, item: Cue | CueOutcome | Retention) -> None:
+        match item:
+            case Cue():
+                if item.rule != GUIDE:
+                    self.cues.append(item)
+            case CueOutcome():
+                self.outcomes[item.cue_id] = item
+            case Retention():
+                self.retention.append(item)
 
     def _take_step(self, step: Step) -> None:
         self.steps += 1
@@ -246,8 +259,12 @@ class Tally:
                     "words": words_for(cue, self.words),
                     "side": cue.side,
                     "why": dict(cue.why),
+                    "outcome": self._outcome(cue),
                 }
                 for cue in self.cues
+            ],
+            "retention": [
+                {"block": one.block, "held_ratio": one.held_ratio, "counted_s": one.counted_s} for one in self.retention
             ],
             "notices": [{"t_s": notice.t_s, "kind": notice.kind, "text": notice.text} for notice in self.notices],
             "links": {
@@ -274,6 +291,12 @@ class Tally:
             },
             "warnings": list(self.warnings),
         }
+
+    def _outcome(self, cue: Cue) -> dict[str, object] | None:
+        outcome = self.outcomes.get(cue.cue_id)
+        if outcome is None:
+            return None
+        return {"value": outcome.value_after, "z": outcome.z_after, "corrected": outcome.corrected}
 
     def lines(self) -> list[str]:
         """Return the summary as lines for a screen."""

@@ -72,7 +72,8 @@ def test_text_becomes_the_type_of_the_setting() -> None:
         "HIPDRIVE_SOUND__ENABLED": "off",
         "HIPDRIVE_CUES__PER_HOUR": "6",
         "HIPDRIVE_SENSOR__WHICH": "42",
-        "HIPDRIVE_CUES__RULES": '[{"name":"d","metric":"sway_m","direction":"above","threshold":1,"phrase":"sway"}]',
+        "HIPDRIVE_CUES__RULES": '[{"name":"d","phrase":"sway",'
+        '"when":[{"metric":"sway_m","direction":"above","threshold":1}]}]',
     }
     config = load(environment=environment).config
     assert config.sound.enabled is False
@@ -96,21 +97,32 @@ def test_text_becomes_the_type_of_the_setting() -> None:
         ("[runner]\nname = 'Anna Karenina'\n", "runner.name", "anna-karenina"),
         ("mqtt = 3\n", "mqtt", ""),
         ("[cues]\nrules = [3]\n", "cues.rules[0]", ""),
-        ("[[cues.rules]]\nname = 'a'\n", "cues.rules[0].metric", ""),
+        ("[[cues.rules]]\nname = 'a'\n", "cues.rules[0].when", ""),
         (
             "[cues.phrases]\ndrop = 'this is more than can be heard'\n",
             "cues.phrases.drop",
             "",
         ),
         (
-            "[[cues.rules]]\nname='a'\nmetric='sway_m'\ndirection='above'\nthreshold=1.0\nphrase='swai'\n",
+            "[[cues.rules]]\nname='a'\nphrase='swai'\nwhen=[{metric='sway_m',direction='above',threshold=1.0}]\n",
             "cues.rules[0].phrase",
             "sway",
         ),
         ("[cues]\nphrases = 3\n", "cues.phrases", ""),
         (
-            "[[cues.rules]]\nname='a'\nmetric='sway'\ndirection='above'\nthreshold=1.0\nphrase='sway'\n",
-            "cues.rules[0].metric",
+            "[[cues.rules]]\nname='a'\nphrase='sway'\nwhen=[{metric='sway_m',direction='abov',threshold=1.0}]\n",
+            "cues.rules[0].when[0].direction",
+            "above",
+        ),
+        ("[[cues.rules]]\nname='a'\nphrase='sway'\nwhen=[]\n", "cues.rules[0].when", ""),
+        (
+            "[[cues.rules]]\nname='a'\nwhen=[{metric='sway_m',direction='above',threshold=1.0}]\n",
+            "cues.rules[0].phrase",
+            "",
+        ),
+        (
+            "[[cues.rules]]\nname='a'\nphrase='sway'\nwhen=[{metric='sway',direction='above',threshold=1.0}]\n",
+            "cues.rules[0].when[0].metric",
             "sway_m",
         ),
         ("[sensor]\nreconnect_min_s = 9.0\n", "sensor.reconnect_min_s", "8"),
@@ -187,7 +199,7 @@ def test_a_recording_of_a_later_version_is_read_as_far_as_it_is_known() -> None:
 
 
 def test_what_is_shown_as_toml_can_be_read_back(tmp_path: Path) -> None:
-    rule = '[{"name":"d \\"x\\"","metric":"sway_m","direction":"above","threshold":0.01,"phrase":"sway"}]'
+    rule = '[{"name":"d \\"x\\"","when":[{"metric":"sway_m","direction":"above","threshold":0.01}],"phrase":"sway"}]'
     config = load(
         flags=[
             Flag("--set", "cues.rules", rule),

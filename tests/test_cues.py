@@ -2,116 +2,32 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from itertools import pairwise
 
 import msgspec
 import pytest
 
-from pelvis.cues import DEFAULT_RULES, Baseline, Coach, CueRule, CueSettings
-from pelvis.data import Activity, ActivityState, Command, CoreOutput, Cue, Samples, Side, Speed, Step, Stride
+from pelvis.cues import DERIVED, Baseline, Coach, CueRule, CueSettings, Term
+from pelvis.data import (
+    Activity,
+    ActivityState,
+    Command,
+    Cue,
+    Samples,
+    Side,
+    Speed,
+    Step,
+    Stride,
+)
 from pelvis.metrics import METRICS
 from pelvis.pipeline import Pipeline
 from pelvis.simulate import Drift, Scenario, SimulatedRunner
+from sensor_host.coaching import coaching, default_rules
 from sensor_host.config import CueRule as CueRuleConfig
-from sensor_host.config import CuesConfig, coaching
+from sensor_host.config import CuesConfig, CueTerm
 from sensor_host.phrases import words_of
-
-STEP_S = 0.35
-GOOD = {
-    "contact_time_s": 0.230,
-    "cadence_spm": 60.0 / STEP_S,
-    "pelvic_drop_deg": 2.4,
-    "pelvis_sway_m": 0.014,
-    "tilt_deg": 6.0,
-    "vertical_oscillation_m": 0.100,
-}
-SPREAD = {
-    "contact_time_s": 0.005,
-    "cadence_spm": 2.5,
-    "pelvic_drop_deg": 0.35,
-    "pelvis_sway_m": 0.002,
-    "tilt_deg": 0.4,
-    "vertical_oscillation_m": 0.003,
-}
-QUICK = CueSettings(
-    warm_up_s=10.0, learn_s=20.0, dwell_ratio=0.2, between_s=15.0, same_s=30.0, chime_every_s=20.0, exit_s=4.0
-)
-Item = CoreOutput | Speed | Command
-
-
-class Run:
-    """A run told step by step, with changes of metrics over stretches of time."""
-
-    def __init__(self, seconds: float, *, seed: int = 1, quality: float = 0.95) -> None:
-        self.seconds = seconds
-        self.quality = quality
-        self.chance = random.Random(seed)
-        self.changes: list[tuple[float, float, str, float, Side | None]] = []
-        self.extra: list[tuple[float, Item]] = []
-
-    def change(self, start_s: float, end_s: float, metric: str, by: float, side: Side | None = None) -> Run:
-        self.changes.append((start_s, end_s, metric, by, side))
-        return self
-
-    def also(self, t_s: float, item: Item) -> Run:
-        self.extra.append((t_s, item))
-        return self
-
-    def value(self, metric: str, t_s: float, side: Side) -> float:
-        value = GOOD[metric] + self.chance.gauss(0.0, SPREAD[metric])
-        for start_s, end_s, name, by, where in self.changes:
-            if name == metric and start_s <= t_s < end_s and where in (None, side):
-                value += by
-        return value
-
-    def items(self) -> Iterator[Item]:
-        said: list[tuple[float, Item]] = [(2.0, Activity(2.0, ActivityState.RUNNING, 2.0)), *self.extra]
-        for k in range(int((self.seconds - 2.0) / STEP_S)):
-            t_s = 2.0 + k * STEP_S
-            side = Side.LEFT if k % 2 else Side.RIGHT
-            metrics = {name: self.value(name, t_s, side) for name in GOOD}
-            step_metrics = {name: value for name, value in metrics.items() if METRICS[name].group == "step"}
-            stride_metrics = {name: value for name, value in metrics.items() if METRICS[name].group == "stride"}
-            reported_s, completed_s = t_s + 0.33, t_s + 0.90
-            said.append(
-                (
-                    reported_s,
-                    Step(
-                        k,
-                        k // 2,
-                        k,
-                        t_s,
-                        t_s + 0.23,
-                        side,
-                        1.0,
-                        step_metrics,
-                        {},
-                        {},
-                        0.006,
-                        0.007,
-                        self.quality,
-                        (),
-                        reported_s,
-                    ),
-                )
-            )
-            said.append((completed_s, Stride(k, k // 2, t_s, side, stride_metrics, {}, {}, completed_s)))
-        return (item for _, item in sorted(said, key=lambda pair: pair[0]))
-
-
-def listen(
-    run: Run | Iterable[Item], settings: CueSettings = QUICK, rules: tuple[CueRule, ...] = DEFAULT_RULES
-) -> list[Cue]:
-    coach = Coach(settings, rules)
-    return [cue for item in (run.items() if isinstance(run, Run) else run) for cue in coach.consider(item)]
-
-
-def phrases(cues: Iterable[Cue]) -> list[Cue]:
-    return [cue for cue in cues if cue.kind == "phrase"]
-
+from tests.coached_run import QUICK, RULES, STEP_S, Run, listen, phrases
 
 # ---------------------------------------------------------------- when it speaks
 
@@ -126,7 +42,9 @@ def test_it_is_silent_when_all_is_well(seed: int) -> None:
     [
         ("pelvic_drop_deg", 2.5, "drop"),
         ("pelvis_sway_m", 0.015, "sway"),
-        ("cadence_spm", -12.0, "cadence"),
+        ("rotation_range_deg", 5.0, "rotation"),
+        ("velocity_gain_mps", -0.04, "low_push"),
+        ("flight_time_s", 0.05, "hard_landing"),
         ("tilt_deg", 4.0, "tilt"),
         ("vertical_oscillation_m", 0.012, "bounce"),
         ("contact_time_s", 0.020, "low_push"),
@@ -158,7 +76,7 @@ def test_a_cue_says_why() -> None:
     assert float(cue.why["z"]) > 3.0
     assert float(cue.why["seconds"]) >= 0.2 * 20.0
     assert cue.why["baseline_source"] == "learning"
-    assert (cue.expires_s, cue.priority) == (4.0, 4)
+    assert (cue.expires_s, cue.priority) == (4.0, 7)
 
 
 def test_a_change_must_last_before_it_is_told() -> None:
@@ -171,16 +89,16 @@ def test_a_change_must_last_before_it_is_told() -> None:
 
 
 def test_a_change_must_be_unusual_for_this_runner_not_only_large() -> None:
-    baseline = Baseline("tilt_deg", 6.0, sd=4.0)
+    baseline = Baseline("vertical_oscillation_m", 0.100, sd=0.012, runs=4)
     settings = replace(QUICK, baselines=(baseline,))
-    run = Run(120.0).change(60.0, 120.0, "tilt_deg", 4.0)
+    run = Run(120.0).change(60.0, 120.0, "vertical_oscillation_m", 0.012)
     assert phrases(listen(run, settings)) == []
-    assert phrases(listen(run, replace(settings, baselines=(replace(baseline, sd=0.5),)))) != []
+    assert phrases(listen(run, replace(settings, baselines=(replace(baseline, sd=0.004),)))) != []
 
 
 def test_a_change_must_be_large_not_only_unusual_for_this_runner() -> None:
-    settings = replace(QUICK, baselines=(Baseline("tilt_deg", 6.0, sd=0.1),))
-    assert phrases(listen(Run(120.0).change(60.0, 120.0, "tilt_deg", 2.0), settings)) == []
+    settings = replace(QUICK, baselines=(Baseline("vertical_oscillation_m", 0.100, sd=0.001, runs=4),))
+    assert phrases(listen(Run(120.0).change(60.0, 120.0, "vertical_oscillation_m", 0.006), settings)) == []
 
 
 def test_a_pause_starts_the_judgement_afresh() -> None:
@@ -201,23 +119,39 @@ def test_nothing_is_said_in_the_warm_up_or_while_learning() -> None:
 
 
 def test_a_given_baseline_needs_no_learning() -> None:
-    settings = replace(QUICK, learn_s=1e6, baselines=(Baseline("tilt_deg", 6.0, 0.4),))
-    cue = phrases(listen(Run(60.0).change(20.0, 60.0, "tilt_deg", 4.0), settings))[0]
+    settings = replace(QUICK, learn_s=1e6, baselines=(Baseline("vertical_oscillation_m", 0.100, 0.003, runs=4),))
+    cue = phrases(listen(Run(60.0).change(20.0, 60.0, "vertical_oscillation_m", 0.015), settings))[0]
     assert cue.why["baseline_source"] == "profile"
     assert cue.decided_at_s < 40.0
 
 
+def test_a_baseline_of_fewer_than_four_runs_does_not_count() -> None:
+    run = Run(60.0).change(20.0, 60.0, "vertical_oscillation_m", 0.015)
+    for runs, heard in ((3, False), (4, True)):
+        baseline = Baseline("vertical_oscillation_m", 0.100, 0.003, runs=runs)
+        assert bool(phrases(listen(run, replace(QUICK, learn_s=1e6, baselines=(baseline,))))) is heard
+
+
+def test_what_is_judged_within_the_run_takes_no_baseline_from_others() -> None:
+    settings = replace(QUICK, learn_s=1e6, baselines=(Baseline("tilt_deg", 6.0, 0.4, runs=8),))
+    assert phrases(listen(Run(60.0).change(20.0, 60.0, "tilt_deg", 6.0), settings)) == []
+
+
 def test_a_baseline_counts_at_its_own_speed_only() -> None:
-    settings = replace(QUICK, learn_s=1e6, baselines=(Baseline("tilt_deg", 6.0, 0.4, speed_mps=3.0),))
-    run = Run(60.0).change(20.0, 60.0, "tilt_deg", 4.0)
-    assert phrases(listen(run.also(1.0, Speed(1.0, 4.2)), settings)) == []
-    run = Run(60.0).change(20.0, 60.0, "tilt_deg", 4.0)
-    assert phrases(listen(run.also(1.0, Speed(1.0, 3.1)), settings)) != []
+    baseline = Baseline("vertical_oscillation_m", 0.100, 0.003, speed_mps=3.0, runs=4)
+    settings = replace(QUICK, learn_s=1e6, baselines=(baseline,))
+
+    def at(speed_mps: float) -> list[Cue]:
+        run = Run(60.0).change(20.0, 60.0, "vertical_oscillation_m", 0.015)
+        return phrases(listen(run.also(1.0, Speed(1.0, speed_mps, "treadmill")), settings))
+
+    assert at(4.2) == []
+    assert at(3.1) != []
 
 
 def test_another_speed_is_learned_anew_and_never_compared_with_the_old_one() -> None:
     run = Run(120.0).change(60.0, 120.0, "contact_time_s", -0.03).change(60.0, 120.0, "tilt_deg", 3.5)
-    cues = listen(run.also(2.5, Speed(2.5, 3.0)).also(60.0, Speed(60.0, 4.0)))
+    cues = listen(run.also(2.5, Speed(2.5, 3.0, "treadmill")).also(60.0, Speed(60.0, 4.0, "treadmill")))
     assert cues == []
 
 
@@ -311,14 +245,15 @@ def test_a_muted_coach_is_silent_until_it_is_unmuted() -> None:
 
 
 def test_a_focus_lets_others_speak_only_when_they_are_grave() -> None:
-    def faults(tilt: float) -> Run:
-        run = Run(120.0).change(60.0, 120.0, "tilt_deg", tilt).change(60.0, 120.0, "pelvis_sway_m", 0.02)
+    def faults(bounce_m: float) -> Run:
+        run = Run(120.0).change(60.0, 120.0, "vertical_oscillation_m", bounce_m)
+        run.change(60.0, 120.0, "pelvis_sway_m", 0.02)
         return run.also(10.0, Command(10.0, "focus", "sway"))
 
-    baselines = (Baseline("tilt_deg", 6.0, 1.6), Baseline("pelvis_sway_m", 0.014, 0.002))
-    settings = replace(QUICK, baselines=baselines)
-    assert {cue.rule for cue in phrases(listen(faults(3.4), settings))} == {"sway"}
-    assert {cue.rule for cue in phrases(listen(faults(6.0), settings))} == {"sway", "tilt"}
+    known = (("vertical_oscillation_m", 0.100, 0.006), ("pelvis_sway_m", 0.014, 0.002))
+    settings = replace(QUICK, baselines=tuple(Baseline(*one, runs=4) for one in known))
+    assert {cue.rule for cue in phrases(listen(faults(0.012), settings))} == {"sway"}
+    assert {cue.rule for cue in phrases(listen(faults(0.024), settings))} == {"sway", "bounce"}
 
 
 # ---------------------------------------------------------------- laws
@@ -342,10 +277,12 @@ def test_what_was_said_does_not_depend_on_what_comes_later() -> None:
 
 def test_cues_are_numbered_and_carry_the_time_of_the_item_that_decided_them() -> None:
     run = Run(300.0).change(60.0, 120.0, "tilt_deg", 4.0).change(150.0, 250.0, "pelvis_sway_m", 0.02)
-    coach = Coach(QUICK)
+    coach = Coach(QUICK, RULES)
     seen = 0
     for item in run.items():
         for cue in coach.consider(item):
+            if not isinstance(cue, Cue):
+                continue
             seen += 1
             assert cue.cue_id == seen
             assert isinstance(item, Step | Stride)
@@ -358,29 +295,41 @@ def test_cues_are_numbered_and_carry_the_time_of_the_item_that_decided_them() ->
 
 
 def test_the_built_in_rules_are_measurable_and_have_words() -> None:
-    for rule in DEFAULT_RULES:
-        assert rule.metric in METRICS
+    for rule in RULES:
+        assert all(term.metric in METRICS or term.metric in DERIVED for term in rule.when)
         assert {rule.phrase, rule.alternate} <= {*words_of("en"), ""}
-    assert len({rule.name for rule in DEFAULT_RULES}) == len(DEFAULT_RULES)
+    assert len({rule.name for rule in RULES}) == len(RULES)
 
 
-def test_a_rule_without_a_threshold_is_refused() -> None:
+def test_a_rule_that_always_holds_or_says_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="threshold"):
-        CueRule("x", "tilt_deg", "above", 0.0, "one")
+        Term("tilt_deg", "above", 0.0)
+    with pytest.raises(ValueError, match="phrase or a metronome"):
+        CueRule("x", (Term("tilt_deg", "above", 1.0),))
+    with pytest.raises(ValueError, match="change of a metric"):
+        CueRule("x", (), "tilt")
 
 
 def test_the_configuration_has_the_same_names_and_defaults() -> None:
-    here = {field.name: field.default for field in fields(CueSettings) if field.name != "baselines"}
+    here = {field.name: field.default for field in fields(CueSettings) if field.name not in ("baselines", "plan_run")}
     there = {field.name: field.default for field in msgspec.structs.fields(CuesConfig)}
-    assert here == {
-        name: value for name, value in there.items() if name not in ("enabled", "language", "phrases", "rules")
-    }
-    assert {field.name for field in fields(CueRule)} == {field.name for field in msgspec.structs.fields(CueRuleConfig)}
-    own = CueRuleConfig(name="tall", metric="tilt_deg", direction="above", threshold=2.0, phrase="tilt")
+    host = ("enabled", "language", "phrases", "plan", "rules")
+    assert here == {name: value for name, value in there.items() if name not in host}
+    for core, config in ((CueRule, CueRuleConfig), (Term, CueTerm)):
+        assert [field.name for field in fields(core)] == [field.name for field in msgspec.structs.fields(config)]
+        defaults = {field.name: field.default for field in fields(core) if field.default is not MISSING}
+        assert defaults == {
+            field.name: field.default
+            for field in msgspec.structs.fields(config)
+            if field.default is not msgspec.NODEFAULT
+        }
+    own = CueRuleConfig(
+        name="tall", when=(CueTerm(metric="tilt_deg", direction="above", threshold=2.0),), phrase="tilt"
+    )
     settings, rules = coaching(CuesConfig(per_hour=3, rules=(own,)))
     assert settings == CueSettings(per_hour=3)
-    assert rules == (CueRule("tall", "tilt_deg", "above", 2.0, "tilt"),)
-    assert coaching(CuesConfig())[1] == DEFAULT_RULES
+    assert rules == (CueRule("tall", (Term("tilt_deg", "above", 2.0),), "tilt"),)
+    assert len(coaching(CuesConfig())[1]) == len(default_rules()) == 11
 
 
 # ---------------------------------------------------------------- the whole way
@@ -389,7 +338,7 @@ def test_the_configuration_has_the_same_names_and_defaults() -> None:
 def test_a_runner_whose_left_stance_lets_the_pelvis_drop_hears_of_it_within_a_minute() -> None:
     drift = (Drift(30.0, 34.0, drop_left_deg=3.5), Drift(56.0, 58.0, drop_left_deg=-3.5))
     pipeline = Pipeline()
-    coach = Coach(CueSettings(warm_up_s=2.0, learn_s=10.0, dwell_ratio=0.1, between_s=10.0, chime_every_s=10.0))
+    coach = Coach(CueSettings(warm_up_s=2.0, learn_s=10.0, dwell_ratio=0.1, between_s=10.0, chime_every_s=10.0), RULES)
     cues: list[Cue] = []
     for block in SimulatedRunner(Scenario(duration_s=85.0, drifts=drift)).blocks():
         for item in pipeline.feed(Samples(block.t_s, block.acc_mps2, block.gyr_radps, block.rate_hz)):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pelvis.cues import DEFAULT_RULES
+from pelvis.cues import FOCUS, SECOND
 from pelvis.data import Activity, ActivityState, Command, CoreOutput, Cue, Notice, Samples, Side, Step
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.simulate import Scenario, SimulatedRunner
@@ -195,7 +195,7 @@ def test_a_loose_sensor_is_said_and_not_again_for_three_minutes() -> None:
 
 
 def test_the_sensor_goes_before_every_correction_and_the_start_behind_them() -> None:
-    corrections = [rule.priority for rule in DEFAULT_RULES]
+    corrections = (FOCUS, SECOND)
     lost = cues_of([health(0.0), health(3.0, "lost")])
     assert [cue.priority for cue in lost] == [START_PRIORITY, SENSOR_PRIORITY]
     assert max(corrections) < SENSOR_PRIORITY

@@ -137,7 +137,8 @@ def test_every_field_of_the_configuration_has_its_default_in_config() -> None:
 
     from sensor_host import config
 
-    required = {("CueRule", name) for name in ("name", "metric", "direction", "threshold", "phrase")}
+    required = {("CueRule", "name"), ("CueRule", "when")}
+    required |= {("CueTerm", name) for name in ("metric", "direction", "threshold")}
     missing = {
         (section.__name__, field.name)
         for section in config.Section.__subclasses__()

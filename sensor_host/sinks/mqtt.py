@@ -76,6 +76,8 @@ BATCH: Final = 16
 _RANKS: Final = {
     "samples": 0,
     "cue": 2,
+    "cue-outcome": 2,
+    "retention": 2,
     "state": 2,
     "activity": 2,
     "notice": 2,

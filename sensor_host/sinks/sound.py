@@ -94,7 +94,7 @@ class SoundSink:
 
     def put(self, item: Said) -> None:
         match item:
-            case Cue():
+            case Cue() if item.kind != "metronome":
                 self._outbox.put(
                     Play(
                         "chime" if item.kind == "chime" else "cue",

@@ -1,148 +1,201 @@
-"""The coach: decides when a measured change is worth a word, and which word.
+"""The coach: decides when a measured change is worth a word, and which one.
 
-It listens to what the core says, to speed and to commands, in time order, and speaks only then: it has no clock.
+It listens to what the core says, to speed, heart rate, markers and commands, in time order, and speaks only then: it
+has no clock.
 
-1. A step counts while running, at sufficient quality, not within ``settle_s`` of a start or a change of speed.
-2. A metric is judged by the median of the last ``window_steps`` steps (of each side apart where sides matter)
-   against the runner's own baseline at that speed: one given in the settings, else one learned in this run
-   after the warm-up. z is the change in standard deviations of single baseline steps.
-3. A fault begins when its change has reached the rule's threshold and ``enter_z`` for the rule's dwell, and ends
-   when z has been at most ``exit_z`` for ``exit_s``. The end of a fault that was told is worth one chime.
-4. Corrections keep ``between_s`` apart, the same one ``same_s``, ``per_hour`` at most. Nothing waits in a queue: what
-   may not be said now is judged anew at the next step. Of several, the highest priority speaks, then the largest z.
-5. Three tellings of a fault without a gain of half a z bring its other phrase, three more silence until it has ended.
+1. A step counts while running, after the warm-up, straight on, at sufficient quality, not within ``settle_s`` of an
+   edge or a change of speed by 0.2 m/s, and not in the rest of intervals (`pelvis.blocks`).
+2. Faults are judged by `pelvis.faults`: one begins when its change has reached the rule's threshold and ``enter_z`` for
+   the rule's dwell, and ends when z has been at most ``exit_z`` for ``exit_s``. The end of one that was told is worth
+   one chime.
+3. Corrections keep ``between_s`` apart, the same one ``same_s``, ``per_hour`` at most. Nothing waits in a queue: what
+   may not be said now is judged anew at the next step.
+4. A limit of the heart goes before the debrief after a repetition, that before the focus, that before a second
+   fault (from ``second_z`` on), that before praise, that before splits. The focus is what was commanded, else the
+   first fault told in a block.
+5. Three tellings of a fault without a gain of half a z bring its other phrase, three more silence about it and a
+   notice.
 6. A cue names a phrase by its id. What that is in words is known to whoever speaks or shows it.
+7. What became of a correction is said `OUTCOME_S` after it.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from math import inf, isfinite, nan
+from dataclasses import dataclass
+from math import inf, isfinite, nan, pi
 from statistics import median
-from typing import Literal
+from types import MappingProxyType
+from typing import TypeAlias
 
-from pelvis.data import Activity, ActivityState, Command, CoreOutput, Cue, Side, Speed, Step, Stride
-
-_SPEED_BIN_MPS = 0.5  # baselines of one bin are compared: contact time changes by 20 ms per half metre per second
-_SPEED_CHANGE_MPS = 0.2
-_TELLINGS = 3  # of one phrase, before something else is tried
-_GAIN_Z = 0.5
-_SECOND_FAULT_Z = 2.5
-_STEP_PAUSE_S = 1.5  # longer than any running step: time in between was not run
-_HOUR_S = 3600.0
-# A baseline that hardly varied would make every change enormous and no return complete.
-_LEAST_SPREAD = 0.25
-_MAD_TO_SD = 1.4826  # for normally distributed values
-
-
-@dataclass(frozen=True, slots=True)
-class CueRule:
-    """One fault and what to say about it.
-
-    ``metric`` of `pelvis.metrics`; the fault is a change of it to one ``direction`` by ``threshold``, in its unit or,
-    where ``relative``, as a share of the baseline. ``per_side`` judges left and right steps apart and names the side.
-    ``phrase`` is the id of what to say, ``alternate`` of what to say when that does not help (empty: the same).
-    """
-
-    name: str
-    metric: str
-    direction: Literal["above", "below"]
-    threshold: float
-    phrase: str
-    alternate: str = ""
-    dwell_s: float = 20.0
-    priority: int = 5
-    relative: bool = False
-    per_side: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse a rule that would always hold (ValueError)."""
-        if self.threshold <= 0:
-            raise ValueError(f"cue {self.name}: threshold must be greater than 0")
-
-
-DEFAULT_RULES: tuple[CueRule, ...] = (
-    CueRule("drop", "pelvic_drop_deg", "above", 1.5, "drop", "drop_alternate", 60.0, 7, per_side=True),
-    CueRule("sway", "pelvis_sway_m", "above", 0.010, "sway", "sway_alternate", priority=6),
-    CueRule("cadence", "cadence_spm", "below", 0.04, "cadence", "cadence_alternate", priority=5, relative=True),
-    CueRule("low_push", "contact_time_s", "above", 0.012, "low_push", "low_push_alternate", priority=4),
-    CueRule("tilt", "tilt_deg", "above", 3.0, "tilt", "tilt_alternate", priority=4),
-    CueRule("bounce", "vertical_oscillation_m", "above", 0.008, "bounce", "bounce_alternate", priority=3),
+from pelvis.blocks import EDGE_MPS, Stretches, block_of, is_live
+from pelvis.data import (
+    Activity,
+    ActivityState,
+    Command,
+    CoreOutput,
+    Cue,
+    CueOutcome,
+    HeartRate,
+    Marker,
+    Notice,
+    Retention,
+    Side,
+    Speed,
+    Step,
+    Stride,
 )
+from pelvis.faults import COUNTED_GAP_S, Channel, Fault
+from pelvis.quality import SAID_LATE
+from pelvis.rules import Baseline, CueRule, CueSettings, Term
+from pelvis.speed import ESTIMATE, MODEL, SPEED_HOLDS_S, TREADMILL
+
+__all__ = [
+    "DERIVED",
+    "FOCUS",
+    "OUTCOME_S",
+    "SECOND",
+    "Baseline",
+    "Coach",
+    "CueRule",
+    "CueSettings",
+    "Said",
+    "Term",
+]
+
+Heard: TypeAlias = CoreOutput | Speed | HeartRate | Marker | Command
+Said: TypeAlias = Cue | CueOutcome | Retention | Notice
+
+DERIVED: Mapping[str, str] = MappingProxyType(
+    {
+        "peak_force_ratio": "Peak of the vertical force in body weights, taking it for half a sine (Morin et al. "
+        "2005): pi/2 (flight time / contact time + 1). It knows nothing of the impact itself."
+    }
+)
+"""What rules may ask for beside `pelvis.metrics.METRICS`, and its definition."""
+
+OUTCOME_S = 60.0
+# priorities of cues: of what is due at once the highest is heard
+LIMIT, EDGE, FOCUS, SECOND, PRAISE, SPLIT = 9, 8, 7, 5, 2, 1
+
+_NOT_STRAIGHT = frozenset({"turning", "sensor_turned", SAID_LATE})
+_SPEED_CHANGE_MPS = 0.2
+_SPEEDS = 5  # a watch's jumps from second to second are twice what counts as a change
+_STALE_S = 60.0  # after so long without a counted step medians speak of another piece of the run
+_HOUR_S = 3600.0
+_LIMIT_HOLDS_S = 10.0  # beats miscounted by a strap come in shorter bursts
+_LIMIT_EVERY_S = 300.0
+# of the runner's cadence: first, after a telling without gain, and at most (Heiderscheit et al. 2011 used 5 and 10 %)
+_BEAT_FIRST, _BEAT_MORE, _BEAT_MOST = 0.05, 0.025, 0.10
+_BEAT_NEAR = 0.02
+_RETENTION_LEAST_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What a metric is in this runner when nothing is wrong: mean and spread of single steps, at a speed if known."""
+@dataclass(slots=True)
+class _Pending:
+    """A correction whose outcome is still open."""
 
-    metric: str
-    mean: float
-    sd: float
-    speed_mps: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CueSettings:
-    """When the coach may speak. ``dwell_ratio`` < 1 shortens every rule's dwell, for drills and demonstrations."""
-
-    warm_up_s: float = 480.0
-    learn_s: float = 300.0
-    settle_s: float = 5.0
-    dwell_ratio: float = 1.0
-    exit_s: float = 10.0
-    enter_z: float = 1.5
-    exit_z: float = 0.75
-    between_s: float = 90.0
-    same_s: float = 180.0
-    chime_every_s: float = 180.0
-    per_hour: int = 12
-    window_steps: int = 25
-    min_quality: float = 0.8
-    expires_s: float = 4.0
-    baselines: tuple[Baseline, ...] = ()
+    cue: Cue
+    fault: Fault
+    z: float
+    value: float
 
 
 class Coach:
     """Turns measured steps into cues; what it says depends on nothing but the items it was given, in their order."""
 
-    def __init__(self, settings: CueSettings | None = None, rules: tuple[CueRule, ...] = DEFAULT_RULES) -> None:
-        self._settings = settings or CueSettings()
-        self._faults = [_Fault(rule, self._settings) for rule in rules]
+    def __init__(self, settings: CueSettings | None = None, rules: tuple[CueRule, ...] = ()) -> None:
+        self._settings = settings = settings or CueSettings()
+        self._channels: dict[tuple[str, Side], Channel] = {}
+        self._faults: list[Fault] = []
+        for number, rule in enumerate(rules):
+            for side in (Side.LEFT, Side.RIGHT) if rule.per_side else (Side.UNKNOWN,):
+                channels = [self._channel(term.metric, side) for term in rule.when]
+                self._faults.append(Fault(rule, number, side, channels, settings))
+        self._cadence = self._channel("cadence_spm", Side.UNKNOWN)
+        self._stretches = Stretches()
         self._muted = False
-        self._focus = ""
+        self._command_focus = ""
+        self._block_focus = (-1, "")
         self._running = False
         self._run_s = 0.0
-        self._last_step_s = -inf
+        self._last_step_s = self._last_counted_s = -inf
         self._quiet_until_s = -inf
+        self._speeds: deque[float] = deque(maxlen=_SPEEDS)
+        self._speed_until_s = inf
         self._speed_mps: float | None = None
-        self._steps: dict[int, tuple[Side, float]] = {}
+        self._edge_mps: float | None = None
+        self._steps: dict[int, tuple[Side, bool, float]] = {}
         self._said_s: deque[float] = deque()
-        self._chimed_s = -inf
+        self._corrected_s = self._chimed_s = -inf
+        self._hot_since_s = inf
+        self._limit_s = -inf
+        self._pending: deque[_Pending] = deque()
+        self._beat_spm = 0.0
+        self._beat_until_s = -inf
+        self._run_m = 0.0
+        self._split_run_s = 0.0
         self._cues = 0
+        self._silent_block, self._silent_s, self._silent_bad_s = -1, 0.0, 0.0
 
-    def consider(self, item: CoreOutput | Speed | Command) -> Iterator[Cue]:
+    def consider(self, item: Heard) -> Iterator[Said]:
         """Yield what is to be said because of this item. Consume it wholly."""
         match item:
             case Step():
-                self._pace(item)
-                self._steps[item.step_index] = (item.side, item.quality)
-                yield from self._measured(item.reported_at_s, item.metrics, item.side, item.quality)
+                yield from self._take_step(item)
             case Stride():
-                # the quality of a stride is that of its step; older ones never come
-                for old in [index for index in self._steps if index < item.step_index]:
-                    del self._steps[old]
-                side, quality = self._steps.pop(item.step_index, (item.side, 0.0))
-                yield from self._measured(item.completed_at_s, item.metrics, side, quality)
+                yield from self._take_stride(item)
             case Activity():
-                self._turn(item)
+                yield from self._turn(item)
             case Speed():
-                self._change_speed(item)
+                yield from self._take_speed(item)
+            case HeartRate():
+                yield from self._take_beat(item)
+            case Marker():
+                if item.kind == "lap":
+                    yield from self._edge(item.t_s, faster=None)
+            case Notice():
+                if item.kind == "sensor_slipped":
+                    # whoever hears of that need hear nothing else right after it
+                    self._corrected_s = item.decided_at_s
             case Command():
                 self._obey(item)
             case _:
                 pass
+
+    # ------------------------------------------------------------ what comes in
+
+    def _channel(self, metric: str, side: Side) -> Channel:
+        window = self._settings.window_steps
+        steps = window if side is Side.UNKNOWN else -(-window // 2)
+        return self._channels.setdefault((metric, side), Channel(metric, steps, self._settings))
+
+    def _take_step(self, step: Step) -> Iterator[Said]:
+        since_s = step.initial_contact_s - self._last_step_s
+        if since_s < COUNTED_GAP_S:
+            self._run_s += since_s
+            self._run_m += since_s * (self._speed_mps or nan)
+        self._last_step_s = step.initial_contact_s
+        t_s = step.reported_at_s
+        if t_s > self._speed_until_s:
+            yield from self._change_speed(t_s, None)
+        usable = step.quality >= self._settings.min_quality and _NOT_STRAIGHT.isdisjoint(step.flags)
+        self._steps[step.step_index] = (step.side, usable, step.metrics.get("contact_time_s", nan))
+        metrics = step.metrics
+        if step.speed_source in ("", MODEL, ESTIMATE):
+            metrics = {name: value for name, value in metrics.items() if name != "step_length_m"}
+            yield from self._watch_estimate(t_s, metrics.get("speed_mps", nan))
+        yield from self._measured(t_s, metrics, step.side, usable=usable)
+        yield from self._split(t_s)
+
+    def _take_stride(self, stride: Stride) -> Iterator[Said]:
+        # the quality of a stride is that of its step; older ones never come
+        for old in [index for index in self._steps if index < stride.step_index]:
+            del self._steps[old]
+        side, usable, contact_s = self._steps.pop(stride.step_index, (stride.side, False, nan))
+        metrics = {**stride.metrics, "peak_force_ratio": _peak_force(contact_s, stride.metrics)}
+        yield from self._measured(stride.completed_at_s, metrics, side, usable=usable)
 
     def _obey(self, command: Command) -> None:
         if command.name == "mute":
@@ -150,215 +203,278 @@ class Coach:
         elif command.name == "unmute":
             self._muted = False
         elif command.name == "focus":
-            self._focus = command.value
+            self._command_focus = command.value
 
-    def _turn(self, activity: Activity) -> None:
+    def _turn(self, activity: Activity) -> Iterator[Said]:
         running = activity.state is ActivityState.RUNNING
-        if running and not self._running:
-            self._quiet_until_s = activity.decided_at_s + self._settings.settle_s
-        if not running:
-            self._forget()
-        self._running = running
+        if running is not self._running:
+            self._running = running
+            self._edge_mps = self._speed_mps
+            yield from self._edge(activity.decided_at_s, faster=running)
 
-    def _change_speed(self, speed: Speed) -> None:
-        before = self._speed_mps
-        if before is None or abs(speed.speed_mps - before) >= _SPEED_CHANGE_MPS:
+    def _edge(self, t_s: float, *, faster: bool | None) -> Iterator[Said]:
+        """Begin a stretch; the end of a repetition is the time to say what was not said in it."""
+        ripe = [fault for fault in self._faults if fault.ripe and not fault.given_up]
+        if self._stretches.edge(t_s, faster=faster) and ripe and self._may_speak(t_s):
+            fault = max(ripe, key=lambda f: (f.rule.priority, f.z, -f.number))
+            if fault.rule.phrase or fault.rule.alternate:
+                self._said_s.append(t_s)
+                yield self._cue(t_s, fault, "debrief", fault.rule.phrase or fault.rule.alternate, EDGE, fault.bad_s)
+        self._quiet_until_s = t_s + self._settings.settle_s
+        self._forget()
+
+    def _take_speed(self, speed: Speed) -> Iterator[Said]:
+        if speed.source == TREADMILL:
+            self._speeds.clear()
+            self._speed_until_s = inf
+            yield from self._change_speed(speed.t_s, speed.speed_mps or None)
+        else:
+            self._speeds.append(speed.speed_mps)
+            self._speed_until_s = speed.t_s + 2.0 * SPEED_HOLDS_S
+            yield from self._change_speed(speed.t_s, median(self._speeds))
+
+    def _change_speed(self, t_s: float, speed_mps: float | None) -> Iterator[Said]:
+        before, self._speed_until_s = self._speed_mps, inf if speed_mps is None else self._speed_until_s
+        if speed_mps is not None and before is not None and abs(speed_mps - before) < _SPEED_CHANGE_MPS:
             # small changes are followed only in steps of this size: a slow drift must not pass for steadiness
-            self._speed_mps = speed.speed_mps
-            self._quiet_until_s = speed.t_s + self._settings.settle_s
-            self._forget()
+            return
+        if speed_mps == before:
+            return
+        if speed_mps is None or before is None:
+            self._edge_mps = speed_mps
+            self._run_m, self._split_run_s = 0.0, self._run_s
+        elif self._edge_mps is not None and abs(speed_mps - self._edge_mps) >= EDGE_MPS:
+            faster, self._edge_mps = speed_mps > self._edge_mps, speed_mps
+            yield from self._edge(t_s, faster=faster)
+        self._speed_mps = speed_mps
+        self._quiet_until_s = t_s + self._settings.settle_s
+        self._forget()
+        for channel in self._channels.values():
+            channel.match(speed_mps)
+
+    def _watch_estimate(self, t_s: float, speed_mps: float) -> Iterator[Said]:
+        """See an edge where nothing measures speed: what steps make of it is good for differences that large."""
+        if self._speed_mps is not None or not isfinite(speed_mps):
+            return
+        if self._edge_mps is None:
+            self._edge_mps = speed_mps
+        elif abs(speed_mps - self._edge_mps) >= EDGE_MPS:
+            faster, self._edge_mps = speed_mps > self._edge_mps, speed_mps
+            yield from self._edge(t_s, faster=faster)
 
     def _forget(self) -> None:
+        for channel in self._channels.values():
+            channel.forget()
         for fault in self._faults:
             fault.forget()
+        self._last_counted_s = -inf
 
-    def _pace(self, step: Step) -> None:
-        since_s = step.initial_contact_s - self._last_step_s
-        if since_s < _STEP_PAUSE_S:
-            self._run_s += since_s
-        self._last_step_s = step.initial_contact_s
+    # ------------------------------------------------------------ judging
 
-    def _measured(self, t_s: float, metrics: Mapping[str, float], side: Side, quality: float) -> Iterator[Cue]:
-        if not self._running or quality < self._settings.min_quality or t_s < self._quiet_until_s:
+    def _measured(self, t_s: float, metrics: Mapping[str, float], side: Side, *, usable: bool) -> Iterator[Said]:
+        yield from self._tell_outcomes(t_s)
+        if not self._running or not usable or t_s < self._quiet_until_s or self._run_s < self._settings.warm_up_s:
             return
-        warm = self._run_s >= self._settings.warm_up_s
+        if self._stretches.resting and not self._stretches.allow(t_s):
+            return
+        if t_s - self._last_counted_s > _STALE_S:
+            self._forget()
+        since_s, self._last_counted_s = t_s - self._last_counted_s, t_s
+        counted_s = since_s if since_s < COUNTED_GAP_S else 0.0
+        for (metric, where), channel in self._channels.items():
+            if where in (Side.UNKNOWN, side) and metric in metrics:
+                channel.take(self._run_s, metrics[metric])
         for fault in self._faults:
-            value = metrics.get(fault.rule.metric, nan)
-            if isfinite(value) and warm:
-                for state in fault.take(t_s, self._run_s, value, side, self._speed_mps):
-                    yield from self._praise(t_s, fault, state)
+            fault.judge(counted_s)
+        yield from self._retain(t_s, counted_s)
+        yield from self._still(t_s)
         yield from self._correct(t_s)
+        yield from self._praise(t_s)
 
-    def _praise(self, t_s: float, fault: _Fault, state: _State) -> Iterator[Cue]:
-        """Say with one chime that a fault which was told is over."""
-        told_s, state.tellings, state.first_told_s = state.first_told_s, 0, inf
-        if told_s < inf and not self._muted and t_s - self._chimed_s >= self._settings.chime_every_s:
-            self._chimed_s = t_s
-            yield self._cue(t_s, fault, state, "chime", "chime", 1, t_s - told_s)
+    def _retain(self, t_s: float, counted_s: float) -> Iterator[Retention]:
+        """Count how form holds while nothing is said; say it when the block is over."""
+        warm_s = self._run_s - self._settings.warm_up_s
+        block = block_of(warm_s)
+        if block != self._silent_block:
+            if self._silent_s >= _RETENTION_LEAST_S:
+                held = 1.0 - self._silent_bad_s / self._silent_s
+                yield Retention(self._silent_block, held, self._silent_s, t_s)
+            self._silent_block, self._silent_s, self._silent_bad_s = block, 0.0, 0.0
+        if not self._live and any(fault.main is not None for fault in self._faults):
+            self._silent_s += counted_s
+            self._silent_bad_s += counted_s if any(fault.bad for fault in self._faults) else 0.0
 
-    def _correct(self, t_s: float) -> Iterator[Cue]:
-        settings = self._settings
+    @property
+    def _live(self) -> bool:
+        return is_live(self._run_s - self._settings.warm_up_s, self._settings.plan_run)
+
+    def _tell_outcomes(self, t_s: float) -> Iterator[CueOutcome]:
+        while self._pending and t_s - self._pending[0].cue.decided_at_s >= OUTCOME_S:
+            told = self._pending.popleft()
+            metric = told.cue.why["metric"]
+            value = next((change.value for change in told.fault.changes if change.metric == metric), nan)
+            z = told.fault.z if isfinite(told.fault.z) else nan
+            yield CueOutcome(
+                cue_id=told.cue.cue_id,
+                rule=told.fault.rule.name,
+                metric=str(metric),
+                value_before=told.value,
+                value_after=value,
+                z_before=told.z,
+                z_after=z,
+                corrected=z <= self._settings.exit_z,
+                decided_at_s=t_s,
+            )
+
+    # ------------------------------------------------------------ speaking
+
+    def _may_speak(self, t_s: float) -> bool:
+        """Whether anything may be said now that is not a limit."""
         while self._said_s and t_s - self._said_s[0] >= _HOUR_S:
             self._said_s.popleft()
-        if self._muted or len(self._said_s) >= settings.per_hour:
+        return not self._muted and self._live and len(self._said_s) < self._settings.per_hour
+
+    def _correct(self, t_s: float) -> Iterator[Said]:
+        if not self._may_speak(t_s) or t_s - self._corrected_s < self._settings.between_s:
             return
-        if self._said_s and t_s - self._said_s[-1] < settings.between_s:
+        if not self._stretches.allow(t_s):
             return
-        ready = [
-            (fault.rule.priority, state.z, -number, fault, state)
-            for number, fault in enumerate(self._faults)
-            for state in fault.ready(t_s)
-            if self._focus in ("", fault.rule.name) or state.z >= _SECOND_FAULT_Z
-        ]
-        if not ready:
+        best: tuple[tuple[bool, int, float, int], Fault] | None = None
+        for fault in self._faults:
+            if not fault.may_be_told(t_s):
+                continue
+            if fault.useless:
+                fault.given_up = True
+                text = f"What was said about {fault.rule.name} did not help; nothing more is said about it in this run."
+                yield Notice(t_s, "cue_given_up", text, t_s)
+                continue
+            focused = self._is_focus(fault)
+            rank = (focused, fault.rule.priority, fault.z, -fault.number)
+            if (focused or fault.z >= self._settings.second_z) and (best is None or rank > best[0]):
+                best = rank, fault
+        if best is not None:
+            yield from self._tell(t_s, best[1], FOCUS if best[0][0] else SECOND)
+
+    def _is_focus(self, fault: Fault) -> bool:
+        if self._command_focus:
+            return fault.rule.name == self._command_focus
+        block, name = self._block_focus
+        return block != block_of(self._run_s - self._settings.warm_up_s) or fault.rule.name == name
+
+    def _tell(self, t_s: float, fault: Fault, priority: int) -> Iterator[Cue]:
+        rule, block = fault.rule, block_of(self._run_s - self._settings.warm_up_s)
+        if self._block_focus[0] != block:
+            self._block_focus = block, rule.name
+        self._said_s.append(t_s)
+        self._corrected_s = t_s
+        self._stretches.told += 1
+        more = min(_BEAT_FIRST + _BEAT_MORE * fault.tellings, _BEAT_MOST)
+        phrase = fault.tell(t_s)
+        cues = [self._cue(t_s, fault, "phrase", phrase, priority, fault.bad_s)] if phrase else []
+        cadence_spm = self._cadence.median
+        if rule.metronome_s and isfinite(cadence_spm):
+            self._beat_spm, self._beat_until_s = round(cadence_spm * (1.0 + more), 1), t_s + rule.metronome_s
+            beat = {"target_spm": self._beat_spm, "seconds": rule.metronome_s}
+            cues.append(self._cue(t_s, fault, "metronome", "metronome", priority, fault.bad_s, beat))
+        if cues and fault.main is not None:
+            self._pending.append(_Pending(cues[0], fault, fault.z, fault.main.value))
+        yield from cues
+
+    def _still(self, t_s: float) -> Iterator[Cue]:
+        """End the metronome as soon as the runner steps with it."""
+        if t_s >= self._beat_until_s or not self._cadence.median >= (1.0 - _BEAT_NEAR) * self._beat_spm:
             return
-        _, _, _, fault, state = max(ready, key=lambda r: r[:3])
-        phrase = state.next_phrase(fault.rule, t_s)
-        if phrase:
-            self._said_s.append(t_s)
-            yield self._cue(t_s, fault, state, "phrase", phrase, fault.rule.priority, t_s - state.since_s)
+        self._beat_until_s = -inf
+        beat: dict[str, float | str] = {"target_spm": self._beat_spm, "seconds": 0.0}
+        why: dict[str, float | str] = {"metric": "cadence_spm", "value": self._cadence.median}
+        yield self._make(t_s, "metronome", "metronome", "metronome", Side.UNKNOWN, PRAISE, why, beat)
+
+    def _praise(self, t_s: float) -> Iterator[Cue]:
+        """Say with one chime that a fault which was told is over."""
+        for fault in self._faults:
+            if not fault.over:
+                continue
+            told_s = fault.praise()
+            rare = t_s - self._chimed_s >= self._settings.chime_every_s
+            if rare and not self._muted and self._live:
+                self._chimed_s = t_s
+                yield self._cue(t_s, fault, "chime", "chime", PRAISE, t_s - told_s)
+
+    def _take_beat(self, reading: HeartRate) -> Iterator[Cue]:
+        limit_bpm = self._settings.heart_rate_max_bpm
+        if not limit_bpm or reading.heart_rate_bpm < limit_bpm:
+            self._hot_since_s = inf
+            return
+        self._hot_since_s = min(self._hot_since_s, reading.t_s)
+        seconds = reading.t_s - self._hot_since_s
+        if seconds >= _LIMIT_HOLDS_S and not self._muted and reading.t_s - self._limit_s >= _LIMIT_EVERY_S:
+            self._limit_s = self._corrected_s = reading.t_s
+            self._said_s.append(reading.t_s)
+            why: dict[str, float | str] = {"metric": "heart_rate_bpm", "value": reading.heart_rate_bpm}
+            why |= {"baseline": limit_bpm, "seconds": seconds}
+            yield self._make(reading.t_s, "heart_rate_limit", "phrase", "heart_rate_limit", Side.UNKNOWN, LIMIT, why)
+
+    def _split(self, t_s: float) -> Iterator[Cue]:
+        """Say how fast a split was; where something else is being said it is left out."""
+        length_m = self._settings.split_m
+        if not length_m or not self._running or not self._run_m >= length_m:
+            return
+        self._run_m -= length_m
+        seconds, self._split_run_s = self._run_s - self._split_run_s, self._run_s
+        if self._may_speak(t_s) and t_s - max(self._corrected_s, self._chimed_s) >= self._settings.expires_s:
+            minutes, rest = divmod(round(seconds), 60)
+            beat: dict[str, float | str] = {"time": f"{minutes}:{rest:02}", "split_m": length_m}
+            why: dict[str, float | str] = {"metric": "speed_mps", "value": length_m / seconds, "seconds": seconds}
+            yield self._make(t_s, "split", "phrase", "split", Side.UNKNOWN, SPLIT, why, beat)
 
     def _cue(
-        self, t_s: float, fault: _Fault, state: _State, kind: str, phrase: str, priority: int, seconds: float
+        self,
+        t_s: float,
+        fault: Fault,
+        kind: str,
+        phrase: str,
+        priority: int,
+        seconds: float,
+        parameters: Mapping[str, float | str] | None = None,
+    ) -> Cue:
+        change = fault.main
+        assert change is not None  # what is bad or over has been measured
+        why: dict[str, float | str] = {
+            "metric": change.metric,
+            "value": change.value,
+            "baseline": change.baseline,
+            "z": fault.z,
+            "seconds": seconds,
+            "baseline_source": change.source,
+        }
+        return self._make(t_s, fault.rule.name, kind, phrase, fault.side, priority, why, parameters)
+
+    def _make(
+        self,
+        t_s: float,
+        rule: str,
+        kind: str,
+        phrase: str,
+        side: Side,
+        priority: int,
+        why: Mapping[str, float | str],
+        parameters: Mapping[str, float | str] | None = None,
     ) -> Cue:
         self._cues += 1
         return Cue(
             cue_id=self._cues,
-            rule=fault.rule.name,
+            rule=rule,
             kind=kind,
             phrase=phrase,
-            side=state.side,
+            side=side,
             priority=priority,
             decided_at_s=t_s,
             expires_s=self._settings.expires_s,
-            why={
-                "metric": fault.rule.metric,
-                "value": state.value,
-                "baseline": state.baseline,
-                "z": state.z,
-                "seconds": seconds,
-                "baseline_source": state.source,
-            },
+            why=why,
+            parameters=parameters or {},
         )
 
 
-@dataclass(slots=True)
-class _State:
-    """How one fault stands on one side (or on both together: unknown)."""
-
-    side: Side
-    recent: deque[float]
-    value: float = nan
-    baseline: float = nan
-    source: str = ""
-    z: float = -inf
-    since_s: float = inf
-    good_since_s: float = inf
-    last_told_s: float = -inf
-    first_told_s: float = inf
-    tellings: int = 0
-    z_before: float = inf
-
-    def next_phrase(self, rule: CueRule, t_s: float) -> str:
-        """Choose the phrase and remember that it was said; empty when words have proved useless."""
-        if self.tellings and self.z <= self.z_before - _GAIN_Z:
-            self.tellings = 0
-        if self.tellings == 0:
-            self.z_before = self.z
-        if self.tellings >= 2 * _TELLINGS:
-            return ""
-        phrase = rule.phrase if self.tellings < _TELLINGS else rule.alternate or rule.phrase
-        self.tellings += 1
-        self.last_told_s = t_s
-        self.first_told_s = min(self.first_told_s, t_s)
-        return phrase
-
-
-@dataclass(slots=True)
-class _Learning:
-    """Values gathered for a baseline, and the running time at which gathering began."""
-
-    begun_run_s: float
-    values: list[float] = field(default_factory=list[float])
-
-
-class _Fault:
-    """One rule, watched on each side apart or on both together, with what has been learned about it."""
-
-    def __init__(self, rule: CueRule, settings: CueSettings) -> None:
-        self.rule = rule
-        self._settings = settings
-        sides = (Side.LEFT, Side.RIGHT) if rule.per_side else (Side.UNKNOWN,)
-        steps = -(-settings.window_steps // len(sides))
-        self._states = {side: _State(side, deque(maxlen=steps)) for side in sides}
-        self._learned: dict[tuple[int | None, Side], Baseline] = {}
-        self._learning: dict[tuple[int | None, Side], _Learning] = {}
-
-    def forget(self) -> None:
-        """Start the medians and the dwell afresh: what comes next is not comparable with what was."""
-        for state in self._states.values():
-            state.recent.clear()
-            state.since_s = state.good_since_s = inf
-
-    def take(self, t_s: float, run_s: float, value: float, side: Side, speed_mps: float | None) -> Iterator[_State]:
-        """Add one step's value; yield the state if its fault has ended with it."""
-        state = self._states.get(side if self.rule.per_side else Side.UNKNOWN)
-        if state is None:
-            return
-        baseline = self._given(speed_mps)
-        if baseline is None:
-            baseline = self._learn(run_s, value, state.side, speed_mps)
-            state.source = "learning"
-        else:
-            state.source = "profile"
-        if baseline is None:
-            return
-        state.recent.append(value)
-        if len(state.recent) < (state.recent.maxlen or 0):
-            return
-        sign = 1.0 if self.rule.direction == "above" else -1.0
-        floor = self.rule.threshold * (abs(baseline.mean) if self.rule.relative else 1.0)
-        state.value, state.baseline = median(state.recent), baseline.mean
-        change = sign * (state.value - baseline.mean)
-        state.z = change / max(baseline.sd, _LEAST_SPREAD * floor)
-        bad = change >= floor and state.z >= self._settings.enter_z
-        state.since_s = min(state.since_s, t_s) if bad else inf
-        good = state.z <= self._settings.exit_z
-        state.good_since_s = min(state.good_since_s, t_s) if good else inf
-        if t_s - state.good_since_s >= self._settings.exit_s and state.first_told_s < inf:
-            yield state
-
-    def ready(self, t_s: float) -> Iterator[_State]:
-        """Yield the states that have been bad for the dwell and may be told again."""
-        for state in self._states.values():
-            ripe = t_s - state.since_s >= self.rule.dwell_s * self._settings.dwell_ratio
-            useless = state.tellings >= 2 * _TELLINGS and state.z > state.z_before - _GAIN_Z
-            if ripe and not useless and t_s - state.last_told_s >= self._settings.same_s:
-                yield state
-
-    def _given(self, speed_mps: float | None) -> Baseline | None:
-        """Look for a baseline of the settings at this speed."""
-        best: Baseline | None = None
-        nearest = 0.5 * _SPEED_BIN_MPS
-        for known in self._settings.baselines:
-            if known.metric != self.rule.metric:
-                continue
-            if known.speed_mps is None:
-                best = best or known
-            elif speed_mps is not None and abs(known.speed_mps - speed_mps) <= nearest:
-                best, nearest = known, abs(known.speed_mps - speed_mps)
-        return best
-
-    def _learn(self, run_s: float, value: float, side: Side, speed_mps: float | None) -> Baseline | None:
-        key = (None if speed_mps is None else round(speed_mps / _SPEED_BIN_MPS), side)
-        if key in self._learned:
-            return self._learned[key]
-        learning = self._learning.setdefault(key, _Learning(run_s))
-        learning.values.append(value)
-        enough = len(learning.values) >= self._settings.window_steps // len(self._states)
-        if run_s - learning.begun_run_s >= self._settings.learn_s and enough:
-            middle = median(learning.values)
-            spread = _MAD_TO_SD * median(abs(v - middle) for v in learning.values)
-            self._learned[key] = Baseline(self.rule.metric, middle, spread, speed_mps)
-            del self._learning[key]
-        return None
+def _peak_force(contact_time_s: float, metrics: Mapping[str, float]) -> float:
+    """Return the peak of the vertical force, see `DERIVED`."""
+    return 0.5 * pi * (metrics.get("flight_time_s", nan) / contact_time_s + 1.0)

@@ -262,7 +262,8 @@ class Notice:
     """Something the listener must know about the measurement itself.
 
     ``kind`` is a stable word: levelled, level_from_running, heading_found, no_gyroscope, clipped, each said once;
-    sensor_slipped, said once per slip: the sensor has moved on the belt, its place is learned anew. The host adds
+    sensor_slipped, said once per slip: the sensor has moved on the belt, its place is learned anew; cue_given_up, said
+    once per fault: nothing more is said about it. The host adds
     sensor_unfit: the sensor cannot measure running, and is used all the same.
     ``text`` says it in a sentence.
     """
@@ -277,9 +278,10 @@ class Notice:
 class Cue:
     """Something worth saying to the runner, and why.
 
-    ``kind`` says what is to be done: phrase (speak), chime. ``phrase`` is the id of its words, which the core does not
-    know; ``parameters`` are what the words or the sound need beside it. ``side`` is the stance side it concerns (for
-    panning). ``why`` carries metric, value, baseline, z and seconds. Stale after ``expires_s``.
+    ``kind`` says what is to be done: phrase (speak), debrief (speak, of the repetition that has just ended), chime,
+    metronome (``target_spm`` for ``seconds``; 0 seconds end it). ``phrase`` is the id of its words, which the core does
+    not know; ``parameters`` are what the words or the sound need beside it. ``side`` is the stance side it concerns
+    (for panning). ``why`` carries metric, value, baseline, z and seconds. Stale after ``expires_s``.
     """
 
     cue_id: int
@@ -292,6 +294,35 @@ class Cue:
     expires_s: float
     why: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
     parameters: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
+
+
+@dataclass(frozen=True, slots=True)
+class CueOutcome:
+    """What had become of a fault a minute after it was told, or later where nothing was measured then.
+
+    ``value_before`` and ``value_after`` are of ``metric``, z as in the cue's ``why``; NaN where it could not be judged
+    any more. ``corrected`` says that the fault had gone.
+    """
+
+    cue_id: int
+    rule: str
+    metric: str
+    value_before: float
+    value_after: float
+    z_before: float
+    z_after: float
+    corrected: bool
+    decided_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How form held in the silent part of a block: the share of ``counted_s`` without any fault."""
+
+    block: int
+    held_ratio: float
+    counted_s: float
+    decided_at_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -319,5 +350,16 @@ ACTIVITY_CODES: tuple[ActivityState, ...] = (
 )
 
 CoreOutput: TypeAlias = (
-    ProvisionalContact | ContactWithdrawn | Step | StepInputs | Stride | StrideInputs | Activity | Notice | Cue | Motion
+    ProvisionalContact
+    | ContactWithdrawn
+    | Step
+    | StepInputs
+    | Stride
+    | StrideInputs
+    | Activity
+    | Notice
+    | Cue
+    | CueOutcome
+    | Retention
+    | Motion
 )

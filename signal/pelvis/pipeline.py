@@ -21,7 +21,7 @@ from pelvis.align import GRID_PERIOD_S, Aligned, Aligner, Hole
 from pelvis.attitude import PIECE_ROWS, ROW_CHANNELS, AttitudeTracker
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import Anchor, AnchorFinder, TouchFinder
-from pelvis.cues import DEFAULT_RULES, Coach, CueRule, CueSettings
+from pelvis.cues import Coach, CueRule, CueSettings
 from pelvis.data import (
     ACTIVITY_CODES,
     Activity,
@@ -30,6 +30,8 @@ from pelvis.data import (
     Command,
     CoreInput,
     CoreOutput,
+    HeartRate,
+    Marker,
     Motion,
     Samples,
     Speed,
@@ -70,7 +72,7 @@ class Settings:
     models: EventModels = SHIPPED
     personal: Personal = ANYBODY
     cues: CueSettings | None = None
-    rules: tuple[CueRule, ...] = DEFAULT_RULES
+    rules: tuple[CueRule, ...] = ()
 
 
 class Pipeline:
@@ -107,7 +109,7 @@ class Pipeline:
             self._steps.swap_sides()
         if isinstance(item, Speed):
             self._steps.take_speed(item)
-        if self._coach is not None and isinstance(item, Speed | Command):
+        if self._coach is not None and isinstance(item, Speed | Command | Marker | HeartRate):
             yield from self._coach.consider(item)
 
     def finish(self) -> Iterator[CoreOutput]:
