@@ -164,6 +164,8 @@ NOTES: Final[Mapping[str, str]] = {
     "drift_ppm": "The sensor's clock against the host's.",
     "rssi_dbm": "Signal strength.",
     "battery_ratio": "Battery charge, 0 to 1.",
+    "contact_age_p50_s": "Median of how old contacts were when the notification that told of them was received.",
+    "contact_age_p95_s": "The same, its 95th percentile.",
     "firmware": "Version of the sensor's firmware, as it says; empty where it does not.",
     "model": "The sensor's model, as it says; empty where it does not.",
     "sink": "Which of the host's sinks.",

@@ -113,7 +113,8 @@ class LinkHealth:
 
     ``loss_known_by`` says what ``lost_samples`` rests on; None where nothing tells. ``reboots`` are those of the
     ``restarts`` with which the device's clock began anew. ``warning`` is what a user should do something
-    about, ``detail`` belongs to the state.
+    about, ``detail`` belongs to the state. ``contact_age_p50_s`` and ``contact_age_p95_s``: how long ago the feet had
+    touched down when what told so was received, counted from when the sample of that moment could have been here.
     """
 
     role: str
@@ -134,6 +135,8 @@ class LinkHealth:
     detail: str = ""
     firmware: str = ""
     model: str = ""
+    contact_age_p50_s: float | None = None
+    contact_age_p95_s: float | None = None
 
     @property
     def lost_text(self) -> str:

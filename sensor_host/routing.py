@@ -49,6 +49,11 @@ class Router:
         chain = self.chains.get(role)
         return chain.feed_bytes(data, t_host_s) if chain is not None else []
 
+    def host_from_session(self, t_s: float) -> float:
+        """Return when a sample of that session time reaches the host at the earliest."""
+        chain = self.chains.get(Role.PELVIS) or next(iter(self.chains.values()), None)
+        return chain.host_from_session(t_s) if chain is not None else t_s
+
     def session_from_host(self, t_host_s: float) -> float:
         """Return the session time of a moment of the host's clock; 0 before the first sample."""
         chain = self.chains.get(Role.PELVIS) or next(iter(self.chains.values()), None)

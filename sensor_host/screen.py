@@ -383,6 +383,8 @@ def _count_parts(health: LinkHealth) -> Line:
     style = FAINT if not health.lost_samples else BAD if lost_ratio > 0.01 else WARN
     lost = f"{health.lost_text} lost" + (f" ({lost_ratio:.1%})" if health.lost_samples else "")
     parts.append(Segment(f"   {lost}", style))
+    if health.contact_age_p50_s is not None:
+        parts.append(Segment(f"   contacts {1000 * health.contact_age_p50_s:.0f} ms ago", FAINT))
     if health.reboots:
         parts.append(Segment(f"   restarted {health.reboots} x", WARN))
     if health.bad_notifications:

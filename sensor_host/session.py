@@ -6,8 +6,8 @@ calls in the order of arrival. Only the outboxes in front of the sinks are queue
 1. What arrives is handed to the recorder before anything else looks at it.
 2. A sink that fails is taken out and said to the others; the run goes on. A recorder that fails
    ends the run; what it had written stays.
-3. Nothing here reads a clock but `inject` and `now_s` in a live run. Link health goes by the receipt times:
-   a replay says what the live run said.
+3. Nothing here reads a clock but, in a live run, `inject`, `now_s` and what is timed for the summary. Link health
+   goes by the receipt times: a replay says what the live run said.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from pelvis.data import Command, CoreInput, HeartRate, Marker, Motion, Notice, Samples, Speed
+from pelvis.data import Command, CoreInput, HeartRate, Marker, Motion, Notice, ProvisionalContact, Samples, Speed
 from pelvis.pipeline import Pipeline, Settings
 from sensor_host.boards import unfit
+from sensor_host.chain import SensorChain
 from sensor_host.errors import HipdriveError
 from sensor_host.guide import Guide
 from sensor_host.ports import (
     Arrival,
     Injected,
+    LinkHealth,
     LinkState,
     Mode,
     Notification,
+    Role,
     Said,
     SessionInfo,
     SessionState,
@@ -189,12 +193,12 @@ class Session:
         if self._recorder is not None:
             self._recorder.put(arrival)
         for item in self._router.take(arrival):
-            self._feed(item)
+            self._feed(item, arrival.t_host_s)
         self._last_host_s = arrival.t_host_s
         if isinstance(arrival, LinkState) or arrival.t_host_s >= self._next_health_s:
             self._say_health(arrival.t_host_s)
 
-    def _feed(self, item: CoreInput) -> None:
+    def _feed(self, item: CoreInput, t_host_s: float) -> None:
         if isinstance(item, Samples):
             self.tally.span(item)
         else:
@@ -203,6 +207,14 @@ class Session:
             self._say(item)
         for said in self._pipeline.feed(item):
             self._say(said)
+            if isinstance(said, ProvisionalContact):
+                self._time_contact(said, t_host_s)
+
+    def _time_contact(self, contact: ProvisionalContact, t_host_s: float) -> None:
+        """Count how old a contact was when it was received, and how long until its tone was ordered."""
+        self.tally.contact_ages.take(t_host_s - self._router.host_from_session(contact.initial_contact_s))
+        if self.info.mode is Mode.LIVE:
+            self.tally.order_ages.take(time.monotonic() - t_host_s)
 
     def _say(self, said: Said) -> None:
         if isinstance(said, Motion):
@@ -226,13 +238,20 @@ class Session:
         self._next_health_s = t_host_s + HEALTH_PERIOD_S
         t_s = self._router.session_from_host(t_host_s)
         for chain in self._router.chains.values():
-            self._say(chain.health(t_s))
+            self._say(self._health(chain, t_s))
+
+    def _health(self, chain: SensorChain, t_s: float) -> LinkHealth:
+        health = chain.health(t_s)
+        ages = self.tally.contact_ages
+        if chain.info.role != Role.PELVIS or not ages.n:
+            return health
+        return replace(health, contact_age_p50_s=ages.quantile_s(0.5), contact_age_p95_s=ages.quantile_s(0.95))
 
     def _finish(self) -> None:
         for said in self._pipeline.finish():
             self._say(said)
         for chain in self._router.chains.values():
-            self._say(chain.health(self.tally.last_s))
+            self._say(self._health(chain, self.tally.last_s))
         self.tally.finish()
         self._say(SessionState("offline"))
 

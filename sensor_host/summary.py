@@ -24,6 +24,7 @@ from pelvis.data import (
     Stride,
 )
 from pelvis.metrics import METRICS, REFUSED
+from sensor_host.ages import Ages
 from sensor_host.guide import RULE as GUIDE
 from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Said, SinkState
@@ -111,6 +112,9 @@ class Tally:
     notices: list[Notice] = field(default_factory=list[Notice])
     links: dict[str, LinkHealth] = field(default_factory=dict[str, LinkHealth])
     sinks: dict[str, SinkState] = field(default_factory=dict[str, SinkState])
+    # how old contacts were when received, and how long it took from there until their tone was ordered (live only)
+    contact_ages: Ages = field(default_factory=Ages)
+    order_ages: Ages = field(default_factory=Ages)
     warnings: list[str] = field(default_factory=list[str])
     failures: list[Exception] = field(default_factory=list[Exception])
     first_s: float = math.nan
@@ -239,6 +243,8 @@ class Tally:
             "activity_s": {state: round(seconds, 3) for state, seconds in sorted(self.activity_s.items())},
             "provisional_contacts": self.contacts,
             "withdrawn_contacts": self.withdrawn,
+            "contact_age": self.contact_ages.as_dict(),
+            "order_age": self.order_ages.as_dict(),
             "heart_rate": {
                 "readings": self.heart.readings,
                 "mean_bpm": self.heart.mean_bpm,
@@ -319,6 +325,7 @@ class Tally:
                 f"heart rate: {self.heart.mean_bpm:.0f} bpm on average, {self.heart.max_bpm:.0f} at most{beats}"
             )
         lines += [_link_line(link) for link in self.links.values()]
+        lines += self._age_lines()
         if self.gaps:
             lines.append(f"{self.gaps} gaps, {clock(self.gaps_s)} in all")
         lines += [
@@ -339,6 +346,13 @@ class Tally:
             has = f"{self.left_contact_time.n} and {self.right_contact_time.n}"
             return f"{title} needs {BALANCE_STEPS} steps of each foot (has {has})"
         return f"{title}{100.0 * balance.ratio:9.1f} ± {100.0 * balance.se_ratio:<7.1f} {'':8} %"
+
+    def _age_lines(self) -> list[str]:
+        received, ordered = self.contact_ages.as_dict(), self.order_ages.as_dict()
+        if received is None:
+            return []
+        text = f"contacts were received {_milliseconds(received)} after touch-down"
+        return [text if ordered is None else f"{text}, their tone ordered {_milliseconds(ordered)} later"]
 
     def _sides(self) -> str:
         known = [f"{count} {side}" for side, count in sorted(self.sides.items())]
@@ -365,6 +379,10 @@ def _average_line(average: Average) -> str:
         return f"{title} needs {average.needs} steps (has {average.n})"
     mean, se, sd = (f"{value:.{metric.decimals}f}" for value in (average.mean, average.se, average.sd))
     return f"{title}{mean:>9} ± {se:7} {sd:>8} {metric.unit}"
+
+
+def _milliseconds(ages: Mapping[str, object]) -> str:
+    return f"{ages['p50_s'] * 1000:.0f} ms (95 %: {ages['p95_s'] * 1000:.0f} ms)"  # type: ignore[operator]
 
 
 def clock(seconds: float) -> str:
