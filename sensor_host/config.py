@@ -85,12 +85,16 @@ class MqttConfig(Section, frozen=True):
 
 
 class SoundConfig(Section, frozen=True):
-    """What is heard on the host. An empty ``voice`` is one that speaks ``cues.language``."""
+    """What is heard on the host. An empty ``voice`` is one that speaks ``cues.language``.
+
+    ``latency_ms`` is how late the device is heard; 0: as `hipdrive doctor --audio` measured it.
+    """
 
     enabled: bool = True
     volume: Annotated[float, Meta(ge=0, le=1)] = 0.6
     voice: str = ""
     device: str = ""
+    latency_ms: Annotated[float, Meta(ge=0, le=1000)] = 0.0
     ticks: bool = False
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensor_host import places
-from sensor_host.config import Config
+from sensor_host.config import Config, SoundConfig
 from sensor_host.errors import ConfigError, HipdriveError, LinkError
 
 if TYPE_CHECKING:
@@ -285,11 +285,21 @@ def check_sound(config: Config) -> Check:
         return Check("sound", ok=True, detail="switched off in the configuration")
     report = probe(Setup(sound.volume, sound.voice or config.cues.language, sound.device))
     if isinstance(report, Ready):
-        return Check("sound", ok=True, detail=f"{report.output}, {report.device}")
+        return Check("sound", ok=True, detail=f"{report.output}, {report.device}{_late(sound, report.device)}")
     if isinstance(report, Silent):
         return Check("sound", ok=False, detail=report.reason, advice=report.advice)
     advice = 'reinstall the sound library: pip install --force-reinstall "hipdrive[sound]"'
     return Check("sound", ok=False, detail="the sound player does not start", advice=advice)
+
+
+def _late(sound: SoundConfig, device: str) -> str:
+    from sensor_host.sound_latency import latency_s
+
+    try:
+        late_s = latency_s(sound, device)
+    except HipdriveError as error:
+        return f"; {error}"
+    return f"; heard {1000 * late_s:.0f} ms late" if late_s else ""
 
 
 def check_speech(config: Config) -> Check:

@@ -21,8 +21,8 @@ from sensor_host.keys import MOST_AT_ONCE, keys_in
 
 CTRL_C = "\x03"
 
-# 50 ms: how often Windows is asked for a key; a hand does not notice it
-LOOK_EVERY_S = 0.05
+# 5 ms: how often Windows is asked for a key; taps are timed by it
+LOOK_EVERY_S = 0.005
 
 Press: TypeAlias = Callable[[str], object]
 

@@ -43,6 +43,11 @@ def sensors_path() -> Path:
     return data_dir() / "sensors.json"
 
 
+def sound_path() -> Path:
+    """Return the path of what was measured of sound devices."""
+    return data_dir() / "sound.json"
+
+
 def sessions_dir(configured: str = "") -> Path:
     """Return the folder in which sessions are recorded: the configured one, else ``sessions`` in the data folder."""
     return Path(configured).expanduser() if configured else data_dir() / "sessions"

@@ -1,0 +1,87 @@
+"""What was measured of sound devices: how late what they play is heard. One JSON file in the user's data folder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sensor_host import places
+from sensor_host.config import SoundConfig
+from sensor_host.errors import InputError, OutputError
+
+SOUND_SCHEMA = 1
+
+
+class DeviceLatency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How late one device is heard, with its standard error; ``device`` as the player names it."""
+
+    device: str
+    latency_ms: float
+    error_ms: float
+    measured_utc: str
+
+
+class DeviceLatencies(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All that was measured."""
+
+    schema: Annotated[int, Meta(ge=1, le=SOUND_SCHEMA)] = SOUND_SCHEMA
+    devices: tuple[DeviceLatency, ...] = ()
+
+    def of(self, device: str) -> DeviceLatency | None:
+        """Return what was measured of a device."""
+        return next((one for one in self.devices if one.device == device), None)
+
+    def measured(self, latency: DeviceLatency) -> DeviceLatencies:
+        """Return this with a measurement, in place of an earlier one of the same device."""
+        rest = tuple(one for one in self.devices if one.device != latency.device)
+        return msgspec.structs.replace(self, devices=(*rest, latency))
+
+
+def latency_s(config: SoundConfig, device: str) -> float:
+    """Return how late the device is heard: as configured, else as measured, else 0 (unknown).
+
+    Raises
+    ------
+    InputError
+        What was measured cannot be read.
+    """
+    if config.latency_ms > 0:
+        return config.latency_ms / 1000.0
+    found = load().of(device)
+    return found.latency_ms / 1000.0 if found is not None else 0.0
+
+
+def load() -> DeviceLatencies:
+    """Return what was measured; nothing where there is no file.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, newer than this program, or cannot be read.
+    """
+    path = places.sound_path()
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=DeviceLatencies)
+    except FileNotFoundError:
+        return DeviceLatencies()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path} cannot be used ({error}): delete it and measure again", path=str(path)) from error
+
+
+def save(latencies: DeviceLatencies) -> None:
+    """Write down what was measured.
+
+    Raises
+    ------
+    OutputError
+        When the folder is read-only or the disk full; the old file is then untouched.
+    """
+    path = places.sound_path()
+    try:
+        places.replace_file(path, msgspec.json.format(msgspec.json.encode(latencies), indent=2) + b"\n")
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
