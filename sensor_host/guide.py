@@ -83,8 +83,10 @@ class Guide:
         self._link = ""
         self._battery_ratio: float | None = None
         self._low = False
+        self._away = False
         self._lost_told = False
         self._counts: _Counts | None = None
+        self._silent_at = -1
 
     def consider(self, item: Said) -> Iterator[Cue]:
         """Yield what is to be said because of this item. Consume it wholly."""
@@ -150,20 +152,22 @@ class Guide:
                 pass
 
     def _hear_link(self, health: LinkHealth) -> Iterator[Cue]:
-        before, self._link = self._link, health.state
+        self._link = health.state
         t_s = health.t_s
         if health.battery_ratio is not None:
             self._battery_ratio = health.battery_ratio
-        if health.state == "lost" and before != "lost":
-            self._counts = None
+        if health.state == "lost" and not self._away:
+            self._away = True
+            self._counts, self._silent_at = None, health.samples
             empty = self._battery_ratio is not None and self._battery_ratio <= EMPTY_RATIO
             said = list(self._warn("sensor_empty" if empty else "sensor_lost", t_s, LOST_AGAIN_S))
-            self._lost_told = self._lost_told or bool(said)
+            self._lost_told = bool(said)
             yield from said
-        elif health.state == "connected" and self._lost_told:
-            self._lost_told = False
-            yield from self._say("sensor_back", t_s, SENSOR_PRIORITY, SENSOR_EXPIRES_S)
-        if health.state == "connected":
+        elif health.state == "connected":
+            self._away = False
+            if self._lost_told:
+                self._lost_told = False
+                yield from self._say("sensor_back", t_s, SENSOR_PRIORITY, SENSOR_EXPIRES_S)
             yield from self._watch_battery(t_s)
             yield from self._watch_loss(health)
 
@@ -180,8 +184,9 @@ class Guide:
     def _watch_loss(self, health: LinkHealth) -> Iterator[Cue]:
         now = _Counts(health.t_s, health.samples, health.lost_samples)
         before = self._counts
-        if before is None or now.samples < before.samples:
-            self._counts = now
+        if before is None:
+            # what was lost while the sensor was away is counted with its first samples: no matter of the signal now
+            self._counts = now if now.samples > self._silent_at else None
         elif now.t_s - before.t_s >= WEAK_OVER_S:
             self._counts = now
             lost = now.lost_samples - before.lost_samples

@@ -10,17 +10,20 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from bluetooth import OpenBluetooth, Spec
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pelvis.cues import FOCUS, SECOND
 from pelvis.data import Activity, ActivityState, Command, CoreOutput, Cue, Notice, Samples, Side, Step
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.simulate import Scenario, SimulatedRunner
+from sensor_host.config import SensorConfig
 from sensor_host.guide import AGREED_STEPS, RULE, SENSOR_PRIORITY, START_PRIORITY, Guide
 from sensor_host.phrases import words_of
 from sensor_host.ports import LinkHealth, Said, SessionInfo
 from sensor_host.session import Session
+from sensor_host.sources.ble import BleSource
 from sensor_host.sources.simulated import SimulatedSource
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
@@ -157,6 +160,12 @@ def test_a_lost_sensor_is_said_once_and_that_it_is_back() -> None:
     assert [p for p in said(items) if p[1].startswith("sensor")] == [(103.0, "sensor_lost"), (113.0, "sensor_back")]
 
 
+def test_a_sensor_that_stays_away_is_not_said_again_however_long_it_is_searched_for() -> None:
+    away = [health(float(t_s), state) for t_s in range(103, 900, 5) for state in ("lost", "searching")]
+    told = [p for p in said([health(100.0), *away, health(900.0)]) if p[1].startswith("sensor")]
+    assert told == [(103.0, "sensor_lost"), (900.0, "sensor_back")]
+
+
 def test_a_link_that_comes_and_goes_is_said_once_a_minute_at_most() -> None:
     items = [health(t_s, state) for t_s in range(100, 220, 4) for state in ("connected", "lost")]
     told = [t_s for t_s, phrase in said(items) if phrase == "sensor_lost"]
@@ -183,6 +192,18 @@ def test_a_link_that_loses_much_over_ten_seconds_is_called_weak() -> None:
     assert [told for told in said([*good, *bad]) if told[1] == "link_weak"] == [(120.0, "link_weak")]
     few = [health(t_s, samples=int(200 * t_s), lost=int(8 * t_s)) for t_s in range(100, 200)]
     assert "link_weak" not in phrases(few)
+
+
+def test_what_was_lost_while_the_sensor_was_away_makes_no_weak_link() -> None:
+    items = [
+        health(100.0, samples=20_000),
+        health(103.0, "lost", samples=20_400),
+        health(163.0, samples=20_400),
+        health(164.0, samples=20_600, lost=12_000),
+        health(174.0, samples=22_600, lost=12_000),
+        health(184.0, samples=24_600, lost=12_000),
+    ]
+    assert [phrase for _, phrase in said(items) if phrase != "stand_still"] == ["sensor_lost", "sensor_back"]
 
 
 def test_a_loose_sensor_is_said_and_not_again_for_three_minutes() -> None:
@@ -245,9 +266,17 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[Said] = []
         self._closed = asyncio.Event()
+        self._news = asyncio.Event()
 
     def put(self, item: Said) -> None:
         self.heard.append(item)
+        self._news.set()
+
+    async def hears(self, phrase: str) -> None:
+        """Wait until the phrase was said."""
+        while not any(isinstance(item, Cue) and item.phrase == phrase for item in self.heard):
+            self._news.clear()
+            await self._news.wait()
 
     async def room(self) -> None: ...
 
@@ -283,11 +312,35 @@ def core_says(cuts: list[int]) -> list[CoreOutput]:
     return heard
 
 
+@settings(max_examples=20)  # each is a whole run
 @given(st.lists(st.integers(0, 5200), max_size=20))
 def test_the_portions_in_which_samples_come_change_nothing_that_is_said(cuts: list[int]) -> None:
     whole = cues_of([health(0.0), *core_says([])])
     assert [cue.phrase for cue in whole] == ["stand_still", "sides_agree", "calibrated"]
     assert cues_of([health(0.0), *core_says(cuts)]) == whole
+
+
+async def test_a_real_link_that_breaks_is_said_and_that_it_is_back(open_bluetooth: OpenBluetooth) -> None:
+    config = SensorConfig(which="RIMU 7A", scan_timeout_s=20.0, reconnect_min_s=0.01, reconnect_max_s=0.1)
+    async with asyncio.timeout(90), open_bluetooth(Spec(runs=True)) as bluetooth:
+        await bluetooth.discharge(0, 0.12)
+        async with BleSource(config) as source:
+            info = SessionInfo("s", "anna", source.mode, "2026-01-02T03:04:05Z", 0, source.sensors)
+            session, listener = Session(info, source, Settings(), guide=Guide()), Listener()
+            session.add(listener)
+            async with asyncio.TaskGroup() as group:
+                running = group.create_task(session.run())
+                await listener.hears("battery_low")
+                await bluetooth.until(0, "streaming")
+                await bluetooth.reach(0, within=False)
+                await bluetooth.drop(0)
+                await listener.hears("sensor_lost")
+                await bluetooth.reach(0, within=True)
+                await listener.hears("sensor_back")
+                session.stop()
+                await running
+    spoken = [item.phrase for item in listener.heard if isinstance(item, Cue)]
+    assert spoken == ["stand_still", "battery_low", "sensor_lost", "sensor_back"]
 
 
 # ---------------------------------------------------------------- the commands
