@@ -88,6 +88,7 @@ class SoundConfig(Section, frozen=True):
     """What is heard on the host. An empty ``voice`` is one that speaks ``cues.language``.
 
     ``latency_ms`` is how late the device is heard; 0: as `hipdrive doctor --audio` measured it.
+    ``sonify`` is "contacts" (a tick for each), a metric (a sound for each step), or empty; `sensor_host.sonification`.
     """
 
     enabled: bool = True
@@ -95,7 +96,10 @@ class SoundConfig(Section, frozen=True):
     voice: str = ""
     device: str = ""
     latency_ms: Annotated[float, Meta(ge=0, le=1000)] = 0.0
-    ticks: bool = False
+    earcon: Literal["short", "long"] = "short"
+    metronome_spm: Annotated[float, Meta(ge=0, le=300)] = 0.0
+    sonify: str = ""
+    sonify_as: Literal["note", "rustle"] = "note"
 
 
 class ConsoleConfig(Section, frozen=True):

@@ -189,6 +189,7 @@ NOTES: Final[Mapping[str, str]] = {
     "id": "Chosen by whoever commands; comes back in the answer.",
     "name": "The command.",
     "value": "For `focus`: what to attend to. For `speed`: who measured it; empty: the treadmill.",
+    "rate_spm": "For `metronome`: beats a minute in the host's ear; 0 ends it.",
     "lease_s": "For `samples`: for how long; 0 ends it. Ask again before it runs out.",
     "ok": "Whether the command was carried out.",
     "error": "Why not.",
@@ -331,7 +332,9 @@ HeartRatePayload = _form(HeartRate, "heart-rate", "HeartRatePayload")
 
 # ---------------------------------------------------------------- commands
 
-CommandName: TypeAlias = Literal["mark", "mute", "unmute", "focus", "swap_sides", "speed", "samples", "history"]
+CommandName: TypeAlias = Literal[
+    "mark", "mute", "unmute", "focus", "swap_sides", "speed", "metronome", "samples", "history"
+]
 
 
 class CommandPayload(Struct, frozen=True, kw_only=True):
@@ -344,6 +347,7 @@ class CommandPayload(Struct, frozen=True, kw_only=True):
     kind: Annotated[str, Meta(max_length=32, description="For `mark`: a word such as lap or note.")] = "note"
     value: Annotated[str, Meta(max_length=64, description=NOTES["value"])] = ""
     speed_mps: Annotated[float, Meta(ge=0, le=13, description="For `speed`: how fast; 0 takes an entry back.")] = 0.0
+    rate_spm: Annotated[float, Meta(ge=0, le=300, description=NOTES["rate_spm"])] = 0.0
     lease_s: Annotated[float, Meta(ge=0, le=3600, description=NOTES["lease_s"])] = 60.0
 
 

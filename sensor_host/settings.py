@@ -357,6 +357,18 @@ def _judge_cues(config: Config, origins: Mapping[str, str]) -> Iterator[ConfigEr
                 f"more are not heard while running",
                 path=path,
             )
+    if config.sound.sonify:
+        from sensor_host.sonification import can_be_sonified
+
+        if config.sound.sonify not in can_be_sonified():
+            near = _nearest(config.sound.sonify, list(can_be_sonified()))
+            hint = f"; did you mean {near}?" if near else "."
+            yield ConfigError(
+                f'sound.sonify = "{config.sound.sonify}" ({origins["sound.sonify"]}) is neither "contacts" nor a '
+                f"metric{hint} See docs/metrics.md",
+                path="sound.sonify",
+                suggestion=near,
+            )
     for number, rule in enumerate(config.cues.rules):
         from pelvis.cues import DERIVED  # the core is heavy; most have no rules of their own
         from pelvis.metrics import METRICS

@@ -183,6 +183,14 @@ class Recording:
             loud = self._loud()
             return self._heard()[loud[0] : loud[-1] + 1]
 
+    def next(self, duration_s: float) -> np.ndarray:
+        """Wait for the next so many seconds, sound or silence, and return them (n, 2)."""
+        n = round(duration_s * self.rate_hz)
+        with self._news:
+            begin = len(self._heard())
+            assert self._news.wait_for(lambda: len(self._heard()) >= begin + n, duration_s + 15), "nothing is recorded"
+            return self._heard()[begin : begin + n]
+
     def heard_nothing(self) -> bool:
         with self._news:
             return len(self._loud()) == 0
@@ -196,9 +204,23 @@ class Recording:
 class Ear:
     """A sound server of its own whose only loudspeaker can be recorded."""
 
-    def __init__(self, address: str, parec: str) -> None:
+    def __init__(self, address: str, parec: str, pactl: str) -> None:
         self.address = address
         self._parec = parec
+        self._pactl = pactl
+
+    def unplug(self) -> None:
+        """Take the loudspeaker away, and with it every stream that plays to it."""
+        self._order("unload-module", "module-null-sink")
+
+    def plug_in(self) -> None:
+        """Bring it back."""
+        if "ear" not in self._order("list", "short", "sinks"):
+            self._order("load-module", "module-null-sink", "sink_name=ear", "rate=48000", "channels=2")
+
+    def _order(self, *words: str) -> str:
+        order = [self._pactl, f"--server={self.address}", *words]
+        return subprocess.run(order, capture_output=True, check=True, text=True, timeout=15).stdout
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Recording]:
@@ -213,7 +235,7 @@ class Ear:
 @pytest.fixture(scope="session")
 def sound_server(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ear]:
     """Start PulseAudio with a null sink in a folder of its own; nothing of the user's is touched."""
-    pulseaudio, parec = needs("pulseaudio"), needs("parec")
+    pulseaudio, parec, pactl = needs("pulseaudio"), needs("parec"), needs("pactl")
     folder = tmp_path_factory.mktemp("pa")
     folder.chmod(0o700)
     address = f"unix:{folder / 'native'}"
@@ -234,7 +256,7 @@ def sound_server(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Iter
         skip_or_fail(f"pulseaudio does not start: {''.join(said[-3:])}")
     drain = threading.Thread(target=server.stderr.read)
     drain.start()
-    yield Ear(address, parec)
+    yield Ear(address, parec, pactl)
     server.terminate()
     server.wait()
     drain.join()
@@ -242,10 +264,11 @@ def sound_server(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def ear(sound_server: Ear, monkeypatch: pytest.MonkeyPatch) -> Ear:
+def ear(sound_server: Ear, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
     """Make the private sound server the only one this test and its children can find."""
     monkeypatch.setenv("PULSE_SERVER", sound_server.address)
-    return sound_server
+    yield sound_server
+    sound_server.plug_in()
 
 
 @pytest.fixture

@@ -527,6 +527,7 @@ async def test_commands_reach_the_session_and_are_answered(url: str, needs: Need
             {"id": "3", "name": "swap_sides"},
             {"id": "4", "name": "speed", "speed_mps": 3.5},
             {"id": "5", "name": "speed", "speed_mps": 3.6, "value": "foot pod"},
+            {"id": "6", "name": "metronome", "rate_spm": 172.5},
         )
         for order in orders:
             answer = await commanded(needs, url, listener, order)
@@ -538,6 +539,7 @@ async def test_commands_reach_the_session_and_are_answered(url: str, needs: Need
         Command(at_s, "swap_sides"),
         Speed(at_s, 3.5, "treadmill"),
         Speed(at_s, 3.6, "foot pod"),
+        Command(at_s, "metronome", "172.5"),
     ]
 
 

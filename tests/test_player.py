@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -16,10 +17,23 @@ from hypothesis import strategies as st
 from scipy import signal as dsp
 
 from sensor_host.player import output, process, speech, tones
-from sensor_host.player.desk import LOOK_AGAIN_S, WORDS_WAIT_S, Desk
-from sensor_host.player.orders import Dropped, Play, Played, Ready, Report, Setup, Silent, read_report, write_line
+from sensor_host.player.beats import DUCKED, Metronome
+from sensor_host.player.desk import LOOK_AGAIN_MAX_S, WORDS_WAIT_S, Desk
+from sensor_host.player.orders import (
+    Beat,
+    Dropped,
+    Play,
+    Played,
+    Ready,
+    Report,
+    Setup,
+    Silent,
+    read_report,
+    write_line,
+)
 from sensor_host.player.output import Mixer, NoOutputError, ProgramOutput, open_output
 from sensor_host.player.process import PlayerProcess, probe
+from sensor_host.player.tempo import Tempo
 
 E5_HZ = 440 * 2 ** (7 / 12)
 B5_HZ = 440 * 2 ** (14 / 12)
@@ -35,7 +49,8 @@ def steepest_of_sine(frequency_hz: float) -> float:
 
 
 @pytest.mark.parametrize(
-    "sound", [tones.tick(-1), tones.tick(1), tones.chime(), tones.earcon(), tones.pattern("Run tall")]
+    "sound",
+    [tones.tick(-1), tones.tick(1), tones.chime(), tones.earcon(), tones.earcon(long=True), tones.pattern("Run tall")],
 )
 def test_no_sound_begins_ends_or_changes_faster_than_its_highest_note(sound: tones.Sound) -> None:
     steps = np.abs(np.diff(np.concatenate([[0.0], sound, [0.0]])))
@@ -117,7 +132,7 @@ def test_the_blocks_a_sound_card_asks_for_change_nothing(blocks: list[int], leng
 
 def test_the_stream_rests_in_silence_and_the_next_sound_wakes_it() -> None:
     mixer = Mixer()
-    assert mixer.add(np.ones((10, 2), np.float32))
+    assert not mixer.add(np.ones((10, 2), np.float32))
     block = np.zeros((4800, 2), np.float32)
     calls = 0
     while mixer.fill(block):
@@ -139,7 +154,7 @@ def test_ending_fades_out_within_one_block() -> None:
     assert not filled(mixer, 480).any()
 
 
-def filled(mixer: Mixer, n: int) -> tones.Sound:
+def filled(mixer: Mixer | Metronome, n: int) -> tones.Sound:
     block = np.empty((n, 2), np.float32)
     mixer.fill(block)
     return block
@@ -156,10 +171,15 @@ class Shelf:
 
     def __init__(self) -> None:
         self.sounds: list[tones.Sound] = []
+        self.metronome = None
         self.plugged = True
 
     def play(self, stereo: tones.Sound) -> None:
-        self.sounds.append(stereo)
+        if self.plugged:
+            self.sounds.append(stereo)
+
+    def beat(self, metronome: Metronome) -> None:
+        self.metronome: Metronome | None = metronome
 
     def alive(self) -> bool:
         return self.plugged
@@ -199,20 +219,26 @@ class Voice:
 class Bench:
     """A desk with everything around it."""
 
-    def __init__(self, *, renderer: Executor | None = None, voice: Voice | None = None) -> None:
+    def __init__(self, *, renderer: Executor | None = None, voice: Voice | None = None, there: bool = True) -> None:
         self.shelf = Shelf()
-        self.there = True
+        self.there = there
         self.opened = 0
         self.reports: list[Report] = []
         self.desk = Desk(self.open, lambda _: voice, renderer or Now(), self.reports.append, lambda: None)
         self.desk.set_up(Setup(1.0), 0.0)
 
-    def open(self, _device: str) -> Shelf:
+    def open(self, _device: str, _on_loss: Callable[[], None]) -> Shelf:
         self.opened += 1
         if not self.there:
             raise NoOutputError("no sound device", "plug one in")
         self.shelf.plugged = True
         return self.shelf
+
+    def tick(self, now_s: float, order_id: int = 0) -> None:
+        self.desk.take(Play("tick", now_s + 1, order_id=order_id), now_s)
+
+    def states(self) -> list[str]:
+        return [type(report).__name__ for report in self.reports if isinstance(report, Ready | Silent)]
 
     @property
     def played(self) -> list[int]:
@@ -298,18 +324,214 @@ def test_words_an_engine_fails_at_are_replaced_by_their_melody() -> None:
     assert [report.spoken for report in bench.reports if isinstance(report, Played)] == [False]
 
 
-def test_a_missing_device_is_told_once_and_looked_for_again_when_there_is_something_to_play() -> None:
+def test_a_missing_device_is_told_once_and_looked_for_less_and_less_often_until_it_is_there() -> None:
+    bench = Bench(there=False)
+    assert bench.states() == ["Silent"]
+    looked_s = []
+    now_s = bench.desk.work(0.0)
+    for _ in range(6):
+        assert now_s is not None
+        looked_s.append(now_s)
+        now_s = bench.desk.work(now_s)
+    assert np.diff(looked_s).tolist() == [2, 4, 8, LOOK_AGAIN_MAX_S, LOOK_AGAIN_MAX_S]
+    bench.tick(now_s or 0.0, 7)
+    assert bench.dropped == [(7, "silent")]
+    bench.there = True
+    assert bench.desk.work(now_s or 0.0) is None
+    assert bench.states() == ["Silent", "Ready"]
+
+
+def test_a_headset_that_comes_back_is_played_to_again_with_the_metronome() -> None:
+    bench = Bench()
+    bench.desk.take(Beat(180), 0.0)
+    bench.desk.work(0.0)
+    first = bench.shelf.metronome
+    bench.shelf.plugged = bench.there = False
+    again_s = bench.desk.work(100.0)
+    assert bench.states() == ["Ready", "Silent"]
+    assert again_s == 101.0
+    bench.there = True
+    bench.desk.work(101.0)
+    assert bench.states() == ["Ready", "Silent", "Ready"]
+    assert first is not None
+    assert bench.shelf.metronome is not first
+    assert not bench.shelf.metronome.resting
+    bench.tick(102.0, 3)
+    assert bench.played == [3]
+
+
+def test_a_device_that_went_while_it_rested_costs_no_sound() -> None:
     bench = Bench()
     bench.shelf.plugged = False
-    bench.there = False
-    for i in range(30):
-        bench.desk.take(Play("chime", 1e9, order_id=i), i)
-    assert [type(report) for report in bench.reports if isinstance(report, Ready | Silent)] == [Ready, Silent]
-    assert bench.opened == 1 + 29 // LOOK_AGAIN_S
-    bench.there = True
-    bench.desk.take(Play("chime", 1e9, order_id=99), 100)
-    assert isinstance(bench.reports[-2], Ready)
-    assert bench.played[-1] == 99
+    bench.tick(100.0, 1)
+    assert len(bench.shelf.sounds) == 1
+    assert bench.played == [1]
+
+
+def test_a_device_that_goes_again_and_again_is_not_opened_in_a_rush() -> None:
+    bench = Bench()
+    for now_s in np.arange(0.0, 60.0, 0.1):
+        bench.shelf.plugged = False
+        bench.desk.work(float(now_s))
+    assert bench.opened < 12
+
+
+def test_everything_is_softer_while_a_cue_is_spoken() -> None:
+    bench = Bench(voice=Voice())
+    bench.desk.take(Beat(180), 0.0)
+    bench.desk.work(0.0)
+    metronome = bench.shelf.metronome
+    assert metronome is not None
+    peaks = []
+    for now_s in (0.5, 1.0, 1.5, 3.0):
+        if now_s == 1.0:
+            bench.desk.take(cue(1), now_s)
+        bench.desk.work(now_s)
+        bench.tick(now_s)
+        peaks.append((np.abs(bench.shelf.sounds[-1]).max(), np.abs(filled(metronome, 32_000)).max()))
+    # the cue lasts 1.22 s
+    assert np.array(peaks) / peaks[0] == pytest.approx(np.array([[1], [DUCKED], [DUCKED], [1]]).repeat(2, 1), rel=1e-3)
+
+
+# ---------------------------------------------------------------- the metronome
+
+
+def onsets_of(stereo: np.ndarray, silence_s: float = 0.1) -> np.ndarray:
+    """Return the samples at which something begins to sound after a silence."""
+    loud = np.flatnonzero(np.abs(stereo).max(axis=1) > 0.005)
+    begins = np.diff(loud, prepend=-tones.RATE_HZ) > silence_s * tones.RATE_HZ
+    return loud[begins]
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=40), st.floats(60, 300))
+def test_beats_come_at_their_sample_whatever_blocks_the_card_asks_for(blocks: list[int], rate_spm: float) -> None:
+    metronome = Metronome(1.0)
+    assert metronome.set(rate_spm)
+    heard = np.concatenate([filled(metronome, n) for n in blocks])
+    whole = Metronome(1.0)
+    whole.set(rate_spm)
+    assert np.array_equal(heard, filled(whole, len(heard)))
+    onsets = onsets_of(heard)
+    period = 60 * tones.RATE_HZ / rate_spm
+    assert np.all(np.abs(onsets - onsets[:1] - np.arange(len(onsets)) * period) <= 1)
+
+
+def test_an_hour_of_beats_is_right_to_the_sample() -> None:
+    metronome = Metronome(1.0)
+    metronome.set(173.0)
+    onsets: list[int] = []
+    margin = round(0.1 * tones.RATE_HZ)
+    before = np.zeros((margin, 2), np.float32)
+    for second in range(3600):
+        heard = np.concatenate([before, filled(metronome, tones.RATE_HZ)])
+        before = heard[-margin:]
+        onsets += [second * tones.RATE_HZ + int(at) - margin for at in onsets_of(heard) if at >= margin]
+    expected = onsets[0] + np.arange(3600 * 173 // 60) * 60 * tones.RATE_HZ / 173.0
+    assert len(onsets) == len(expected)
+    assert np.abs(np.array(onsets) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("block", [64, 480, 7200])
+def test_a_new_tempo_counts_from_the_last_beat_and_never_clicks(block: int) -> None:
+    metronome = Metronome(1.0)
+    parts = []
+    for i, rate_spm in enumerate([180.0, 160.0, 300.0, 172.5] * 5):
+        metronome.set(rate_spm)
+        metronome.be(1.0 if i % 2 else DUCKED)
+        parts += [filled(metronome, block) for _ in range(tones.RATE_HZ // block)]
+    heard = np.concatenate(parts)
+    assert np.abs(np.diff(heard[:, 0])).max() < steepest_of_sine(1400)
+    between_s = np.diff(onsets_of(heard)) / tones.RATE_HZ
+    assert between_s.min() >= 60 / 300 - 0.001
+    assert between_s.max() <= 60 / 160 + 0.001
+
+
+def test_beats_that_are_not_heard_are_counted_on() -> None:
+    metronome = Metronome(1.0)
+    metronome.set(120.0)
+    heard = []
+    for gain in (1.0, 0.0, 1.0):
+        metronome.be(gain)
+        heard.append(filled(metronome, 2 * tones.RATE_HZ + 11_000))
+    onsets = onsets_of(np.concatenate(heard)) - onsets_of(heard[0])[0]
+    assert np.allclose(onsets % 24_000, 0, atol=1)
+    assert len(onsets) == 5 + 5
+
+
+def test_a_metronome_that_is_ended_lets_its_stream_rest_after_the_last_beat() -> None:
+    metronome = Metronome(1.0)
+    metronome.set(180.0)
+    filled(metronome, 100)
+    assert not metronome.set(0.0)
+    block = np.ones((4800, 2), np.float32)
+    assert metronome.fill(block)
+    assert block.any()
+    assert not metronome.fill(block)
+    assert not block.any()
+    assert metronome.resting
+    assert metronome.set(180.0)
+
+
+def test_a_device_with_a_single_stream_plays_beats_among_the_sounds() -> None:
+    metronome = Metronome(1.0)
+    metronome.set(150.0)
+    mixer = Mixer()
+    mixer.carry(metronome)
+    sound = np.full((4000, 2), 0.1, np.float32)
+    mixer.add(sound)
+    alone = Metronome(1.0)
+    alone.set(150.0)
+    expected = filled(alone, 60_000)
+    expected[:4000] += sound
+    assert np.allclose(np.concatenate([filled(mixer, 480) for _ in range(125)]), expected, atol=1e-6)
+
+
+def test_the_coachs_tempo_passes_and_the_lasting_one_goes_on() -> None:
+    tempo = Tempo()
+    tempo.take(Beat(170.0), 0.0)
+    tempo.take(Beat(178.0, duration_s=30.0), 10.0)
+    assert tempo.now(39.9) == (178.0, True)
+    assert tempo.changes_at_s(39.9) == 40.0
+    assert tempo.now(40.0) == (170.0, True)
+    assert tempo.changes_at_s(40.0) == math.inf
+
+
+def test_it_is_silent_while_the_runner_keeps_the_beat() -> None:
+    tempo = Tempo()
+    tempo.take(Beat(180.0, silent_within_ratio=0.02), 0.0)
+    heard = []
+    for second, cadence_spm in enumerate([170.0, 176.3, 176.5, 176.3, 174.7, 174.5, 176.3]):
+        tempo.hear(cadence_spm, float(second))
+        heard.append(tempo.now(float(second))[1])
+    # 2 % of 180 are 3.6, 3 % are 5.4: it comes back a little later than it went
+    assert heard == [True, True, False, False, False, True, True]
+    tempo.hear(180.0, 10.0)
+    assert tempo.now(10.0) == (180.0, False)
+    assert tempo.now(tempo.changes_at_s(10.0)) == (180.0, True)
+
+
+def test_without_being_told_to_be_silent_it_is_heard_at_the_very_cadence() -> None:
+    tempo = Tempo()
+    tempo.take(Beat(180.0), 0.0)
+    tempo.hear(180.0, 0.0)
+    assert tempo.now(0.1) == (180.0, True)
+
+
+# ---------------------------------------------------------------- steps made audible
+
+
+def test_the_scale_of_notes_is_an_octave_up_and_down() -> None:
+    edge = round(0.01 * tones.RATE_HZ)
+    pitches = [pitch_hz(tones.note(height)[edge:-edge]) for height in (-1, 0, 1, 5)]
+    assert pitches == pytest.approx([330, 660, 1320, 1320], abs=1)
+
+
+def test_a_rustle_is_as_bright_as_it_is_high() -> None:
+    centres = []
+    for height in (-1, -0.5, 0, 0.5, 1):
+        power = np.abs(np.fft.rfft(tones.rustle(height))) ** 2
+        centres.append(np.sum(power * np.fft.rfftfreq(round(0.09 * tones.RATE_HZ), 1 / tones.RATE_HZ)) / np.sum(power))
+    assert np.log2(np.array(centres) / 2640) == pytest.approx([-1, -0.5, 0, 0.5, 1], abs=0.1)
 
 
 # ---------------------------------------------------------------- the process
@@ -457,11 +679,15 @@ def test_a_cue_is_an_earcon_and_then_the_very_words(ear: Any, needs: Callable[[s
     sound, played = play_and_record(ear, Play("cue", deadline_s(), words=words, pan=0.7), Setup(0.6, phrases=(words,)))
     assert played.spoken
     edge = round(0.01 * tones.RATE_HZ)
-    assert pitch_hz(sound.sum(axis=1)[edge : 7 * edge]) == pytest.approx(740.0, abs=1)
+    assert pitch_hz(sound.sum(axis=1)[edge : 2 * edge]) == pytest.approx(740.0, abs=1)
     # A busy machine may tear the stream once: the pieces are what was said, in their order, at their time.
-    lags, matches = zip(*(found(piece, sound[:, 1]) for piece in pieces(said)), strict=True)
+    quiet = np.zeros(round(0.3 * tones.RATE_HZ))
+    after_earcon = sound[round(0.07 * tones.RATE_HZ) :, 1]
+    heard = np.concatenate([quiet, after_earcon, quiet])
+    lags, matches = zip(*(found(piece, heard) for piece in pieces(said)), strict=True)
     assert sorted(matches)[1] > 0.95
-    assert 0.25 < np.median(lags) < 0.5
+    # The engine's own silence before the words is cut off, and all of it comes after the earcon.
+    assert 0.2 < np.median(lags) <= 0.3
 
 
 def pieces(said: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -481,6 +707,77 @@ def found(piece: tuple[int, np.ndarray], heard: np.ndarray) -> tuple[float, floa
     return (best - start) / tones.RATE_HZ, float(alike[best])
 
 
+@contextlib.contextmanager
+def a_player(setup: Setup) -> Iterator[Heard]:
+    heard = Heard()
+    try:
+        heard.player.send(setup)
+        heard.wait_for(Ready)
+        yield heard
+    finally:
+        heard.player.close()
+
+
+def whole_beats(recorded: np.ndarray) -> np.ndarray:
+    """Return where beats begin in what was cut out of a recording, without those the cut may have hit."""
+    onsets = onsets_of(recorded)
+    margin = round(0.1 * tones.RATE_HZ)
+    return onsets[(onsets >= margin) & (onsets < len(recorded) - margin)]
+
+
+def test_beats_are_heard_regularly_and_a_new_tempo_comes_without_a_hitch(ear: Any) -> None:
+    with a_player(Setup(0.6)) as heard, ear.listening() as recording:
+        heard.player.send(Beat(200.0))
+        recording.sound(0.1)
+        steady = whole_beats(recording.next(6.0))
+        heard.player.send(Beat(240.0))
+        changing = whole_beats(recording.next(3.0))
+    # A busy machine may tear the stream once: all beats but one are in time.
+    off_s = np.sort(np.abs(np.diff(steady) / tones.RATE_HZ - 0.3))[:-1]
+    assert len(off_s) >= 17
+    assert off_s.std() < 0.002
+    assert off_s.max() < 0.002
+    changed_s = np.diff(changing) / tones.RATE_HZ
+    off_s = np.sort(np.minimum(np.abs(changed_s - 0.3), np.abs(changed_s - 0.25)))[:-1]
+    assert off_s.max() < 0.002
+    assert np.median(changed_s[-5:]) == pytest.approx(0.25, abs=0.002)
+
+
+def test_beats_are_a_quarter_as_loud_while_a_cue_is_spoken(ear: Any) -> None:
+    words = "Push the ground away"
+    with a_player(Setup(0.6, phrases=(words,))) as heard, ear.listening() as recording:
+        heard.player.send(Beat(150.0))
+        recording.sound(0.1)
+        # the words are in the right ear alone: the left one hears the beats
+        heard.player.send(Play("cue", deadline_s(), words=words, pan=1.0))
+        left = recording.next(4.0)[:, 0]
+    peaks = np.array([np.abs(left[at : at + 1500]).max() for at in whole_beats(left[:, np.newaxis])])
+    loud = peaks.max()
+    ducked = peaks[peaks < 0.5 * loud]
+    assert len(ducked) >= 2
+    assert 20 * np.log10(ducked / loud) == pytest.approx(20 * math.log10(DUCKED), abs=0.5)
+    assert peaks[-2:] == pytest.approx(loud, rel=0.05)
+
+
+def test_a_loudspeaker_that_goes_and_comes_back_is_played_to_again(ear: Any) -> None:
+    with a_player(Setup(0.6)) as heard:
+        heard.player.send(Beat(200.0))
+        heard.player.send(Play("chime", deadline_s()))
+        heard.wait_for(Played)
+        ear.unplug()
+        assert heard.wait_for(Silent).advice
+        heard.player.send(Play("chime", deadline_s(), order_id=1))
+        heard.wait_for(Dropped)
+        ear.plug_in()
+        heard.wait_for(Ready, 2)
+        with ear.listening() as recording:
+            beats = whole_beats(recording.next(2.0))
+            heard.player.send(Play("chime", deadline_s(), order_id=2))
+            heard.wait_for(Played, 2)
+    assert len(beats) >= 5
+    assert [type(report) for report in heard.reports if isinstance(report, Ready | Silent)] == [Ready, Silent, Ready]
+
+
 def test_without_an_engine_the_melody_of_the_words_is_heard(ear: Any) -> None:
     sound, played = play_and_record(ear, Play("cue", deadline_s(), words="Run tall"), Setup(0.6, voice="xx-nobody"))
     assert not played.spoken
@@ -489,7 +786,7 @@ def test_without_an_engine_the_melody_of_the_words_is_heard(ear: Any) -> None:
 
 def test_pacat_plays_where_portaudio_is_missing(ear: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    way_out = open_output("")
+    way_out = open_output("", lambda: None)
     assert isinstance(way_out, ProgramOutput)
     with ear.listening() as recording:
         way_out.play(tones.to_stereo(tones.chime(), 0.0, 0.8))
@@ -497,6 +794,23 @@ def test_pacat_plays_where_portaudio_is_missing(ear: Any, monkeypatch: pytest.Mo
     assert way_out.alive()
     n, edge = round(0.14 * tones.RATE_HZ), round(0.01 * tones.RATE_HZ)
     assert pitch_hz(sound.sum(axis=1)[edge : n - 2 * edge]) == pytest.approx(E5_HZ, abs=1)
+
+
+def test_pacat_beats_where_portaudio_is_missing(ear: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    lost = threading.Event()
+    way_out = open_output("", lost.set)
+    metronome = Metronome(0.6)
+    metronome.set(200.0)
+    with ear.listening() as recording:
+        way_out.beat(metronome)
+        recording.sound(0.1)
+        between_s = np.diff(whole_beats(recording.next(2.0))) / tones.RATE_HZ
+    assert between_s == pytest.approx(0.3, abs=0.01)
+    ear.unplug()
+    assert lost.wait(LONG_S)
+    assert not way_out.alive()
+    way_out.close()
 
 
 def test_a_device_nobody_has_is_told_with_those_there_are(ear: Any) -> None:

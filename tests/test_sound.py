@@ -8,18 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pelvis.data import Cue, ProvisionalContact, Side
+from pelvis.data import Command, Cue, ProvisionalContact, Side
 from sensor_host.config import SoundConfig
 from sensor_host.player import process
 from sensor_host.player.process import PLAYER_COMMAND
 from sensor_host.ports import Mode, SensorInfo, SessionInfo, SinkState
 from sensor_host.sinks.sound import SoundSink
+from tests.said_examples import step
 
 SESSION = SessionInfo("s1", "anna", Mode.SIMULATED, "2025-01-02T03:04:05Z", 0, (SensorInfo("pelvis", "rimu"),))
 
@@ -94,12 +96,12 @@ async def test_a_cue_is_heard_on_the_side_it_concerns(ear: Any) -> None:
 
 async def test_contacts_tick_only_where_that_is_wanted(ear: Any) -> None:
     contact = ProvisionalContact(1, 0.9, Side.LEFT, 0.96)
-    for ticks in (False, True):
-        async with running(SoundConfig(ticks=ticks)) as (sink, states):
+    for sonify in ("", "contacts"):
+        async with running(SoundConfig(sonify=sonify)) as (sink, states):
             await states.wait_for("ready")
             with ear.listening() as recording:
                 sink.put(contact)
-                if ticks:
+                if sonify:
                     assert len(await sound_of(recording, 0.03)) < 0.05 * recording.rate_hz
                 else:
                     # The chime, which is in both ears alike, shows that a tick, which is not, would have been heard.
@@ -120,6 +122,76 @@ async def test_a_stale_cue_is_never_heard(ear: Any) -> None:
     assert states.all[-1].dropped == 1
 
 
+def beats_spm(sound: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the rate of each two neighbouring beats."""
+    loud = np.flatnonzero(np.abs(sound).max(axis=1) > 0.005)
+    onsets = loud[np.diff(loud, prepend=-rate_hz) > 0.1 * rate_hz]
+    return 60 * rate_hz / np.diff(onsets)
+
+
+async def test_the_metronome_of_the_configuration_is_heard_from_the_start(ear: Any) -> None:
+    with ear.listening() as recording:
+        async with running(SoundConfig(metronome_spm=200)):
+            sound = await sound_of(recording, 2.0)
+    assert np.median(beats_spm(sound, recording.rate_hz)) == pytest.approx(200, abs=1)
+
+
+async def test_the_metronome_is_changed_and_ended_by_command(ear: Any) -> None:
+    async with running() as (sink, states):
+        await states.wait_for("ready")
+        with ear.listening() as recording:
+            sink.put(Command(0.0, "metronome", "240"))
+            await sound_of(recording, 0.1)
+            sound = await asyncio.to_thread(recording.next, 2.0)
+            sink.put(Command(0.0, "metronome", "0"))
+            await asyncio.to_thread(recording.next, 1.0)
+            silence = await asyncio.to_thread(recording.next, 1.0)
+    assert np.median(beats_spm(sound, recording.rate_hz)) == pytest.approx(240, abs=1)
+    assert np.abs(silence).max() < 0.001
+
+
+async def test_the_coachs_metronome_lasts_its_seconds_and_is_silent_for_who_keeps_its_beat(ear: Any) -> None:
+    def metronome(**more: float) -> Cue:
+        given = {"target_spm": 200.0, "seconds": 2.0} | more
+        return Cue(1, "cadence", "metronome", "metronome", Side.UNKNOWN, 5, 1.0, 4.0, {}, given)
+
+    lengths = {}
+    for cadence_spm in (190.0, 200.0):
+        async with running() as (sink, states):
+            await states.wait_for("ready")
+            with ear.listening() as recording:
+                for i in range(9):
+                    sink.put(replace(step(i), initial_contact_s=60 / cadence_spm * i))
+                sink.put(metronome())
+                # The chime shows that something would be heard.
+                sink.put(cue(2, kind="chime"))
+                lengths[cadence_spm] = len(await sound_of(recording, 4.0)) / recording.rate_hz
+    assert lengths[190.0] == pytest.approx(2.0, abs=0.4)
+    assert lengths[200.0] < 0.7
+
+
+async def test_steps_are_heard_as_notes_that_follow_the_metric(ear: Any) -> None:
+    config = SoundConfig(sonify="contact_time_s")
+    async with running(config) as (sink, states):
+        await states.wait_for("ready")
+        pitches = []
+        # Twenty steps with a standard deviation of 10 ms; then one as long as ever, one three deviations shorter.
+        values = [0.24, 0.26] * 10 + [0.25, 0.25 - 3 * 0.01 * (20 / 19) ** 0.5]
+        for i, value in enumerate(values):
+            heard_step = replace(step(i), side=Side.LEFT, metrics={**step().metrics, "contact_time_s": value})
+            if i < 20:
+                sink.put(heard_step)
+                continue
+            with ear.listening() as recording:
+                sink.put(heard_step)
+                sound = await sound_of(recording, 0.09)
+            left, right = np.sqrt(np.mean(sound**2, axis=0))
+            assert left > 3 * right > 0
+            middle = sound[480:-480, 0]
+            pitches.append(np.argmax(np.abs(np.fft.rfft(middle, 48_000))))
+    assert pitches == pytest.approx([660, 330], rel=0.02)
+
+
 async def test_without_a_device_it_says_so_once_and_the_run_goes_on(no_sound: None) -> None:
     async with running() as (sink, states):
         waiting = await states.wait_for("waiting")
@@ -130,6 +202,22 @@ async def test_without_a_device_it_says_so_once_and_the_run_goes_on(no_sound: No
     assert "no sound device" in waiting.detail
     assert "connect" in waiting.detail
     assert sink.played == 0
+
+
+async def test_a_headset_that_goes_is_said_once_and_the_run_goes_on_with_it_when_it_is_back(ear: Any) -> None:
+    async with running(SoundConfig(metronome_spm=200)) as (sink, states):
+        await states.wait_for("ready")
+        with ear.listening() as recording:
+            await sound_of(recording, 0.1)
+        ear.unplug()
+        await states.wait_for("waiting")
+        sink.put(cue(1, kind="chime"))
+        ear.plug_in()
+        await states.wait_for("ready", 2)
+        with ear.listening() as recording:
+            sound = await sound_of(recording, 2.0)
+    assert np.median(beats_spm(sound, recording.rate_hz)) == pytest.approx(200, abs=1)
+    assert [state.state for state in states.all] == ["ready", "waiting", "ready", "closed"]
 
 
 async def test_a_player_that_crashes_is_started_again_and_heard(ear: Any) -> None:
@@ -187,6 +275,7 @@ import asyncio, sys
 from sensor_host.config import SoundConfig
 from sensor_host.ports import Mode, SessionInfo
 from sensor_host.sinks.sound import SoundSink
+from tests.said_examples import step
 
 def said(state):
     print(state.state, state.detail, flush=True)

@@ -9,34 +9,58 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-SoundName: TypeAlias = Literal["tick", "chime", "cue"]
+SoundName: TypeAlias = Literal["tick", "note", "rustle", "chime", "cue"]
 
 
 class Setup(msgspec.Struct, frozen=True, tag="setup", omit_defaults=True):
-    """The first order: how loud (0 to 1), which voice and device (empty: the system's), what to render ahead."""
+    """The first order: how loud (0 to 1), which voice and device (empty: the system's), what to render ahead.
+
+    ``earcon`` is how long the two notes before words are: `tones.earcon`.
+    """
 
     volume: float
     voice: str = "en"
     device: str = ""
     phrases: tuple[str, ...] = ()
+    earcon: Literal["short", "long"] = "short"
 
 
 class Play(msgspec.Struct, frozen=True, tag="play", omit_defaults=True):
     """Play a sound unless ``deadline_host_s`` has passed; a cue is an earcon and then its ``words``.
 
-    ``pan`` is -1 for the left ear to 1 for the right. Cues follow one another, the higher ``priority`` first; ticks
-    and chimes sound at once, over whatever is playing. ``order_id`` comes back in the report.
+    ``pan`` is -1 for the left ear to 1 for the right; ``height`` -1 to 1 is that of a note or rustle. Cues follow one
+    another, the higher ``priority`` first; all else sounds at once, over whatever is playing, and softer where that is
+    a cue. ``order_id`` comes back in the report.
     """
 
     sound: SoundName
     deadline_host_s: float
     words: str = ""
     pan: float = 0.0
+    height: float = 0.0
     priority: int = 0
     order_id: int = 0
 
 
-Order: TypeAlias = Setup | Play
+class Beat(msgspec.Struct, frozen=True, tag="beat", omit_defaults=True):
+    """Let the metronome beat ``rate_spm`` times a minute, 0 for not at all.
+
+    With ``duration_s`` it lasts so long, then what was ordered without one goes on; with 0 it lasts until the next
+    order. While the runner's cadence is within ``silent_within_ratio`` of the rate it beats unheard.
+    """
+
+    rate_spm: float
+    duration_s: float = 0.0
+    silent_within_ratio: float = 0.0
+
+
+class Cadence(msgspec.Struct, frozen=True, tag="cadence"):
+    """How fast the runner steps now; counts for `tempo.CADENCE_LASTS_S`."""
+
+    cadence_spm: float
+
+
+Order: TypeAlias = Setup | Play | Beat | Cadence
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

@@ -1,21 +1,24 @@
 """Where sound goes: the first way out of this machine that works.
 
-1. PortAudio through the package sounddevice: one open stream into which everything is mixed.
-2. pacat, PulseAudio's and PipeWire's own program: one process per sound.
+1. PortAudio through the package sounddevice: one stream into which every event is mixed, one for the metronome.
+2. pacat, PulseAudio's and PipeWire's own program: one process per sound, one for the metronome.
 3. aplay, ALSA's own program: the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 import numpy as np
 
+from sensor_host.player.beats import Metronome
 from sensor_host.player.children import NO_WINDOW, ask
 from sensor_host.player.tones import RATE_HZ, Sound
 
@@ -24,6 +27,12 @@ PROBE_TIMEOUT_S = 2.0
 
 # 40 ms: with three busy loops on two cores 20 ms ran dry 5 times in 15 s, 40 ms never
 LATENCY_MS = 40
+
+# 200 ms: the metronome knows its beats ahead, so that a machine that stalls for a while does not make it stumble
+BEATS_LATENCY_MS = 200
+
+# 20 ms: what a program that plays the metronome is given at a time
+BEATS_BLOCK_FRAMES = RATE_HZ // 50
 
 # 5 s: a running stream costs 3 % of a core, starting one 1 ms; ticks keep it running, cues wake it
 REST_AFTER_S = 5.0
@@ -39,7 +48,7 @@ class NoOutputError(Exception):
 
 
 class Output(Protocol):
-    """A way out. ``play`` returns at once; ``alive`` is False once what was opened is gone."""
+    """A way out. ``play`` and ``beat`` return at once; ``alive`` is False once what was opened is gone."""
 
     @property
     def name(self) -> str: ...
@@ -49,9 +58,21 @@ class Output(Protocol):
 
     def play(self, stereo: Sound) -> None: ...
 
+    def beat(self, metronome: Metronome) -> None:
+        """Let a metronome be heard that has begun to beat."""
+        ...
+
     def alive(self) -> bool: ...
 
     def close(self) -> None: ...
+
+
+class Filler(Protocol):
+    """What a stream asks for its next frames; ``fill`` returns False to let the stream rest."""
+
+    def fill(self, block: Sound) -> bool: ...
+
+    def end(self) -> None: ...
 
 
 class Mixer:
@@ -61,15 +82,25 @@ class Mixer:
         self._lock = threading.Lock()
         self._arrived: list[Sound] = []
         self._sounding: list[tuple[Sound, int]] = []
+        self._beats: Metronome | None = None
         self._silent_frames = 0
-        self._resting = True
+        self._resting = False
         self._ending = False
 
     def add(self, stereo: Sound) -> bool:
         """Take a sound; return True where the stream rests and must be started."""
         with self._lock:
             self._arrived.append(stereo)
-            woken, self._resting = self._resting, False
+            return self._wake()
+
+    def carry(self, metronome: Metronome) -> bool:
+        """Let a metronome be heard among the sounds; return True where the stream rests and must be started."""
+        with self._lock:
+            self._beats = metronome
+            return self._wake()
+
+    def _wake(self) -> bool:
+        woken, self._resting = self._resting, False
         return woken
 
     def end(self) -> None:
@@ -86,7 +117,8 @@ class Mixer:
         with self._lock:
             self._sounding += [(sound, 0) for sound in self._arrived]
             self._arrived.clear()
-            self._silent_frames = 0 if self._sounding else self._silent_frames + len(block)
+            beating = self._beats is not None and self._beats.fill(block)
+            self._silent_frames = 0 if self._sounding or beating else self._silent_frames + len(block)
             if self._silent_frames > REST_AFTER_S * RATE_HZ:
                 self._silent_frames = 0
                 self._resting = True
@@ -105,45 +137,118 @@ class Mixer:
         return True
 
 
-class DeviceOutput:
-    """A PortAudio stream that runs while there is something to hear. ``stream`` calls ``mixer.fill``."""
+class Stream:
+    """One PortAudio stream that runs while its filler has something to say.
 
-    def __init__(self, stream: Any, mixer: Mixer, device: str, error: type[Exception]) -> None:
-        self._stream = stream
-        self._mixer = mixer
-        self._error = error
-        self._failed = False
+    A stream that ends otherwise is lost: its device is gone, or the sound server is.
+    """
+
+    def __init__(
+        self, portaudio: Any, index: int | None, latency_ms: float, filler: Filler, on_loss: Callable[[], None]
+    ) -> None:
+        self._filler = filler
+        self._on_loss = on_loss
+        self._error: type[Exception] = portaudio.PortAudioError
+        self._resting = True
+        self._lost = False
+
+        def fill(block: Sound, _frames: int, _time: object, _status: object) -> None:
+            if not filler.fill(block):
+                self._resting = True
+                raise portaudio.CallbackStop
+
+        self._stream = portaudio.OutputStream(
+            samplerate=RATE_HZ,
+            channels=2,
+            dtype="float32",
+            device=index,
+            latency=latency_ms / 1000,
+            callback=fill,
+            finished_callback=self._ended,
+        )
+
+    def start(self) -> None:
+        try:
+            self._resting = True  # what ends by being stopped is not lost
+            self._stream.stop()
+            self._resting = False
+            self._stream.start()
+        except self._error:
+            self._lost = True
+
+    def alive(self) -> bool:
+        return not self._lost and (self._resting or bool(self._stream.active))
+
+    def close(self) -> None:
+        self._filler.end()
+        self._resting = True
+        self._stream.close()
+
+    def _ended(self) -> None:
+        if not self._resting:
+            self._lost = True
+            self._on_loss()
+
+
+class DeviceOutput:
+    """PortAudio: a stream for events with little reserve, and one with much for the metronome, opened when it beats.
+
+    Raises the error of ``portaudio`` where the device cannot be opened, or refuses to play.
+    """
+
+    def __init__(self, portaudio: Any, index: int | None, device: str, on_loss: Callable[[], None]) -> None:
+        self._open = partial(Stream, portaudio, index, on_loss=on_loss)
+        self._error: type[Exception] = portaudio.PortAudioError
+        self._mixer = Mixer()
+        self._events: Stream = self._open(LATENCY_MS, self._mixer)
+        self._beats: Stream | None = None
         self.name = "PortAudio"
         self.device = device
+        self._events.start()
+        if not self._events.alive():
+            raise self._error
 
     def play(self, stereo: Sound) -> None:
         if self._mixer.add(stereo):
-            try:
-                self._stream.stop()
-                self._stream.start()
-            except self._error:
-                self._failed = True
+            self._events.start()
+
+    def beat(self, metronome: Metronome) -> None:
+        try:
+            if self._beats is None:
+                self._beats = self._open(BEATS_LATENCY_MS, metronome)
+            self._beats.start()
+        except self._error:
+            # A device that takes one stream alone: the beats go with the events.
+            if self._mixer.carry(metronome):
+                self._events.start()
 
     def alive(self) -> bool:
-        return not self._failed and (self._mixer.resting or bool(self._stream.active))
+        return self._events.alive() and (self._beats is None or self._beats.alive())
 
     def close(self) -> None:
-        self._mixer.end()
-        self._stream.close()
+        self._events.close()
+        if self._beats is not None:
+            self._beats.close()
 
 
 class ProgramOutput:
     """A program that is given raw samples, started anew for every sound."""
 
-    def __init__(self, command: Sequence[str], name: str, device: str) -> None:
+    def __init__(self, command: Sequence[str], name: str, device: str, on_loss: Callable[[], None]) -> None:
         self._command = list(command)
+        self._on_loss = on_loss
         self._failed = False
         self._running: list[subprocess.Popen[bytes]] = []
         self.name = name
         self.device = device
 
     def play(self, stereo: Sound) -> None:
-        pcm = (np.clip(stereo, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+        self._start(self._hand_over, _pcm(stereo))
+
+    def beat(self, metronome: Metronome) -> None:
+        self._start(self._hand_beats_over, metronome)
+
+    def _start(self, give: Callable[[subprocess.Popen[bytes], Any], None], what: object) -> None:
         self._running = [child for child in self._running if child.poll() is None]
         try:
             child = subprocess.Popen(
@@ -152,18 +257,33 @@ class ProgramOutput:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 creationflags=NO_WINDOW,
+                pipesize=4096,  # 21 ms of sound: a new tempo is not to wait behind what a larger pipe would hold
             )
         except OSError:
-            self._failed = True
+            self._lose()
             return
         self._running.append(child)
         # A program reads no faster than it plays: a thread of its own waits for it.
-        threading.Thread(target=self._hand_over, args=(child, pcm), daemon=True).start()
+        threading.Thread(target=give, args=(child, what), daemon=True).start()
 
     def _hand_over(self, child: subprocess.Popen[bytes], pcm: bytes) -> None:
         child.communicate(pcm)
         if child.returncode > 0:  # below zero: ended by `close`
-            self._failed = True
+            self._lose()
+
+    def _hand_beats_over(self, child: subprocess.Popen[bytes], metronome: Metronome) -> None:
+        assert child.stdin is not None
+        block = np.zeros((BEATS_BLOCK_FRAMES, 2), np.float32)
+        with contextlib.suppress(OSError), child.stdin:
+            while metronome.fill(block):
+                child.stdin.write(_pcm(block))
+                child.stdin.flush()
+        if child.wait() > 0:
+            self._lose()
+
+    def _lose(self) -> None:
+        self._failed = True
+        self._on_loss()
 
     def alive(self) -> bool:
         return not self._failed
@@ -173,13 +293,19 @@ class ProgramOutput:
             child.terminate()
 
 
-def open_output(device: str = "") -> Output:
+def _pcm(stereo: Sound) -> bytes:
+    return (np.clip(stereo, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+
+
+def open_output(device: str, on_loss: Callable[[], None]) -> Output:
     """Return the first way out that works.
 
     Parameters
     ----------
     device
         Part of a device's name, or empty for the system's default.
+    on_loss
+        Is called, in any thread, when what was opened is gone.
 
     Raises
     ------
@@ -189,7 +315,7 @@ def open_output(device: str = "") -> Output:
     reasons: list[NoOutputError] = []
     for open_one in (_open_portaudio, _open_pacat, _open_aplay):
         try:
-            return open_one(device)
+            return open_one(device, on_loss)
         except NoOutputError as error:
             reasons.append(error)
     # Where every way fails, the one that came furthest (there, but no device) explains it best.
@@ -204,7 +330,7 @@ DUMMY_SINK = "auto_null"
 _PLUG_IN = "connect headphones or a loudspeaker, and see that the sound server runs for this user"
 
 
-def _open_portaudio(device: str) -> Output:
+def _open_portaudio(device: str, on_loss: Callable[[], None]) -> Output:
     try:
         # An optional extra, and without types: it is found by name, not by an import statement.
         portaudio = cast("Any", importlib.import_module("sounddevice"))
@@ -230,25 +356,13 @@ def _open_portaudio(device: str) -> Output:
         names = ", ".join(name for _, name in outputs)
         raise NoOutputError(f"no sound device named {device!r}", f"set sound.device to part of one of: {names}")
     index, shown = named[0] if named else (None, "default")
-    mixer = Mixer()
-
-    def fill(block: Sound, _frames: int, _time: object, _status: object) -> None:
-        if not mixer.fill(block):
-            raise portaudio.CallbackStop
-
     try:
-        stream = portaudio.OutputStream(
-            samplerate=RATE_HZ, channels=2, dtype="float32", device=index, latency=LATENCY_MS / 1000, callback=fill
-        )
-        # A device that can be opened may still refuse to play.
-        stream.start()
-        stream.stop()
+        return DeviceOutput(portaudio, index, shown, on_loss)
     except portaudio.PortAudioError as error:
         raise NoOutputError(NO_DEVICE, _PLUG_IN) from error
-    return DeviceOutput(stream, mixer, shown, portaudio.PortAudioError)
 
 
-def _open_pacat(device: str) -> Output:
+def _open_pacat(device: str, on_loss: Callable[[], None]) -> Output:
     play, ask = shutil.which("pacat"), shutil.which("pactl")
     if play is None or ask is None:
         reason = "the program pacat is not installed"
@@ -263,10 +377,10 @@ def _open_pacat(device: str) -> Output:
     command = [play, "--playback", "--raw", "--format=s16le", f"--rate={RATE_HZ}", "--channels=2"]
     command += [f"--latency-msec={LATENCY_MS}", "--client-name=hipdrive"]
     command += [f"--device={named[0]}"] if named else []
-    return ProgramOutput(command, "pacat", named[0] if named else "default")
+    return ProgramOutput(command, "pacat", named[0] if named else "default", on_loss)
 
 
-def _open_aplay(device: str) -> Output:
+def _open_aplay(device: str, on_loss: Callable[[], None]) -> Output:
     play = shutil.which("aplay")
     if play is None:
         reason = "the program aplay is not installed"
@@ -275,7 +389,7 @@ def _open_aplay(device: str) -> Output:
         raise NoOutputError(NO_DEVICE, _PLUG_IN)
     command = [play, "-q", "-t", "raw", "-f", "S16_LE", "-r", str(RATE_HZ), "-c", "2"]
     command += ["-D", device] if device else []
-    return ProgramOutput([*command, "-"], "aplay", device or "default")
+    return ProgramOutput([*command, "-"], "aplay", device or "default", on_loss)
 
 
 def _server_sinks(ask: str) -> list[str]:
@@ -291,4 +405,4 @@ def _lines(command: list[str]) -> list[str]:
     return done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
 
 
-Opener = Callable[[str], Output]
+Opener = Callable[[str, Callable[[], None]], Output]

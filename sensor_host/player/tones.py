@@ -24,6 +24,12 @@ TICK_LEFT_HZ = 880.0
 TICK_RIGHT_HZ = 1108.73
 TICK_MIDDLE_HZ = 987.77
 
+# Above both feet's ticks: it is told from them by ear.
+BEAT_HZ = 1318.51
+
+# An octave up and an octave down around this for three standard deviations: a twentieth of that is heard.
+NOTE_MIDDLE_HZ = 660.0
+
 CHIME_HZ = (659.26, 987.77)
 EARCON_HZ = (740.0, 987.77)
 
@@ -64,16 +70,49 @@ def tick(pan: float) -> Sound:
     return tone(frequency_hz, 0.03, decay_s=0.012)
 
 
+def beat() -> Sound:
+    """Return the metronome's beat: 25 ms, shorter than any two steps are apart."""
+    return tone(BEAT_HZ, 0.025, decay_s=0.01)
+
+
+def note(height: float) -> Sound:
+    """Return a note of 90 ms, an octave above the middle for ``height`` 1, an octave below it for -1."""
+    return tone(_note_hz(height), 0.09, decay_s=0.05)
+
+
+def rustle(height: float) -> Sound:
+    """Return 90 ms of noise, half an octave wide, that is bright for ``height`` 1 and dull for -1."""
+    n = round(0.09 * RATE_HZ)
+    frequency_hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
+    # 4: two octaves above the notes, where a rustle is told from breath and wind
+    middle_hz = 4 * _note_hz(height)
+    with np.errstate(divide="ignore"):
+        octaves = np.log2(frequency_hz / middle_hz)
+    phase = np.random.default_rng(1).uniform(0, 2 * math.pi, len(frequency_hz))  # 1: always the same rustle
+    wave = np.fft.irfft(np.exp(-0.5 * (octaves / 0.25) ** 2 + 1j * phase), n)
+    return soft_edges((TONE_PEAK * wave / np.max(np.abs(wave))).astype(np.float32))
+
+
+def _note_hz(height: float) -> float:
+    return NOTE_MIDDLE_HZ * math.pow(2.0, min(max(height, -1.0), 1.0))
+
+
 def chime() -> Sound:
     """Return the chime that says "good again": two rising notes that ring out."""
     low, high = CHIME_HZ
     return in_turn(tone(low, 0.14, decay_s=0.12), tone(high, 0.5, decay_s=0.16))
 
 
-def earcon() -> Sound:
-    """Return the two short notes that come before words, so that the runner listens (and a headset wakes up)."""
+def earcon(*, long: bool = False) -> Sound:
+    """Return the two notes that come before words, so that the runner listens.
+
+    The short ones leave the words their place within 150 ms of the decision; the long ones, with a breath, give a
+    wireless headset that went to sleep the time to wake up.
+    """
     low, high = EARCON_HZ
-    return in_turn(tone(low, 0.09), silence(0.02), tone(high, 0.11))
+    if long:
+        return in_turn(tone(low, 0.09), silence(0.02), tone(high, 0.11), silence(0.15))
+    return in_turn(tone(low, 0.03), tone(high, 0.03), silence(0.01))
 
 
 def pattern(words: str) -> Sound:

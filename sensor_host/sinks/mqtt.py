@@ -389,6 +389,8 @@ class MqttSink:
             case "history":
                 self._answer_history(command)
                 return
+            case "metronome":
+                self._inject(Command(now_s, command.name, f"{command.rate_spm:g}"))
             case "mute" | "unmute" | "focus" | "swap_sides":
                 self._inject(Command(now_s, command.name, command.value))
         self._put(Answer(command.id, command.name, ok=not objection, error=objection))

@@ -1,4 +1,4 @@
-"""The sound sink: hands cues (and ticks, where wanted) to the player process and keeps it alive."""
+"""The sound sink: hands cues, the metronome and the sound of steps to the player process and keeps it alive."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from pelvis.data import Cue, ProvisionalContact, Side
+from pelvis.data import Command, Cue, ProvisionalContact, Side, Step, Stride
 from sensor_host.config import SoundConfig
 from sensor_host.outbox import Outbox, Policy
 from sensor_host.phrases import words_for, words_of
-from sensor_host.player.orders import Dropped, Play, Played, Ready, Report, Setup, Silent
+from sensor_host.player.orders import Beat, Cadence, Dropped, Play, Played, Ready, Report, Setup, Silent, SoundName
 from sensor_host.player.process import ORDERS_WAITING, PLAYER_COMMAND, PlayerProcess
 from sensor_host.ports import Said, SessionInfo, SinkState
+from sensor_host.sonification import CONTACTS, Pace, Sonification
 
 # 0.2 s: later than this a tick belongs to no step any more
 TICK_EXPIRES_S = 0.2
+
+# 0.02: who steps within 2 % of the coach's beat has found it
+SILENT_WITHIN_RATIO = 0.02
 
 # 0.7: the other ear still hears it, 12 dB softer, so that a single earphone misses nothing
 PAN = {Side.LEFT: -0.7, Side.RIGHT: 0.7, Side.UNKNOWN: 0.0}
@@ -38,7 +42,7 @@ class SoundSink:
     Parameters
     ----------
     config
-        Volume, voice, device, ticks.
+        Volume, voice, device, earcon, metronome, and what is made audible.
     session
         Unused but for symmetry with the other sinks.
     words
@@ -67,15 +71,19 @@ class SoundSink:
         restart_min_s: float = RESTART_MIN_S,
     ) -> None:
         self._session = session
-        self._ticks = config.ticks
+        self._ticks = config.sonify == CONTACTS
+        self._sonification = Sonification(config.sonify) if config.sonify not in ("", CONTACTS) else None
+        self._sonify_as: SoundName = config.sonify_as
+        self._lasting = Beat(config.metronome_spm)
+        self._pace = Pace()
         self._words = words_of() if words is None else words
-        ahead = tuple(dict.fromkeys(self._words.values()))
-        self._setup = Setup(config.volume, config.voice or language, config.device, ahead)
+        ahead = tuple(dict.fromkeys(text for text in self._words.values() if "{" not in text))
+        self._setup = Setup(config.volume, config.voice or language, config.device, ahead, config.earcon)
         self._report = report
         self._command = command
         self._restart_min_s = restart_min_s
         # None stands for "the player ended". More than the pipe takes would be stale before it is played.
-        self._outbox = Outbox[Play | None](self.name, ORDERS_WAITING, Policy.DROP_OLDEST, _rank)
+        self._outbox = Outbox[Play | Beat | Cadence | None](self.name, ORDERS_WAITING, Policy.DROP_OLDEST, _rank)
         self._closing = asyncio.Event()
         self._current: object | None = None
         self._ended = ""
@@ -94,7 +102,12 @@ class SoundSink:
 
     def put(self, item: Said) -> None:
         match item:
-            case Cue() if item.kind != "metronome":
+            case Cue(kind="metronome"):
+                self._outbox.put(_passing(item))
+            case Command(name="metronome"):
+                self._lasting = _lasting(item)
+                self._outbox.put(self._lasting)
+            case Cue():
                 self._outbox.put(
                     Play(
                         "chime" if item.kind == "chime" else "cue",
@@ -107,8 +120,17 @@ class SoundSink:
                 )
             case ProvisionalContact() if self._ticks:
                 self._outbox.put(Play("tick", time.monotonic() + TICK_EXPIRES_S, pan=PAN[item.side]))
+            case Step() | Stride():
+                self._hear(item)
             case _:
                 pass
+
+    def _hear(self, item: Step | Stride) -> None:
+        if isinstance(item, Step) and (cadence_spm := self._pace.hear(item)):
+            self._outbox.put(Cadence(cadence_spm))
+        if self._sonification is not None and (height := self._sonification.hear(item)) is not None:
+            expires_s = time.monotonic() + TICK_EXPIRES_S
+            self._outbox.put(Play(self._sonify_as, expires_s, pan=PAN[item.side], height=height))
 
     async def room(self) -> None:
         """Return at once: sound never holds anything back."""
@@ -156,6 +178,7 @@ class SoundSink:
             return
         try:
             player.send(self._setup)
+            player.send(self._lasting)
             while orders := await self._outbox.take():
                 for order in orders:
                     if order is None:
@@ -181,7 +204,7 @@ class SoundSink:
             case Dropped():
                 self._stale += report.reason == "stale"
             case Played():
-                self._played += report.sound != "tick"
+                self._played += report.sound in ("cue", "chime")
 
     def _say(self, state: str, detail: str) -> None:
         self._state = SinkState(self.name, state, detail, self._outbox.dropped + self._stale)
@@ -189,6 +212,32 @@ class SoundSink:
             self._report(self._state)
 
 
-def _rank(order: Play | None) -> int:
-    """Ticks go first when there are too many orders; that the player ended is never lost."""
-    return 2 if order is None else 0 if order.sound == "tick" else 1
+def _lasting(command: Command) -> Beat:
+    """Return the order that a command "metronome" is; none where its value is no number."""
+    try:
+        return Beat(float(command.value))
+    except ValueError:
+        return Beat(0.0)
+
+
+def _passing(cue: Cue) -> Beat:
+    """Return the order that a cue of kind "metronome" is."""
+    given = cue.parameters
+    return Beat(
+        float(given["target_spm"]),
+        float(given.get("seconds", 0.0)),
+        float(given.get("silent_within_ratio", SILENT_WITHIN_RATIO)),
+    )
+
+
+def _rank(order: Play | Beat | Cadence | None) -> int:
+    """Let what belongs to a step go first when there are too many orders; that the player ended is never lost."""
+    match order:
+        case None:
+            return 3
+        case Beat():
+            return 2
+        case Play(sound="cue" | "chime"):
+            return 1
+        case _:
+            return 0

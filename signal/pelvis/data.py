@@ -106,7 +106,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An order that changes what the core says: mute, unmute, focus, swap_sides."""
+    """An order of runner or coach: mute, unmute, focus, swap_sides to the core, metronome to the host's ear."""
 
     t_s: float
     name: str
