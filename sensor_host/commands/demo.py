@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sensor_host.commands.options import DURATION, raw, resolve, session_options
+from sensor_host.commands.options import page as page_flag
 
 if TYPE_CHECKING:
     from pelvis.simulate import Scenario
@@ -30,6 +31,8 @@ def command(
     broker: str | None,
     no_sound: bool,
     no_console: bool,
+    page: bool,
+    page_lan: bool,
     no_calibration: bool,
     summary: Path | None,
     as_json: bool,
@@ -55,6 +58,7 @@ def command(
         ("--speed-mps", "simulation.speed_mps", speed_mps),
         ("--seed", "simulation.seed", seed),
         raw(no_calibration),
+        page_flag(page, page_lan),
     ).config
     config = _impatient(config)
     conduct(

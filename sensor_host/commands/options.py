@@ -130,6 +130,11 @@ def raw(no_calibration: bool) -> tuple[str, str, object]:  # noqa: FBT001 - the 
     return "--no-calibration", "runner.calibrated", "false" if no_calibration else None
 
 
+def page(local: bool, lan: bool) -> tuple[str, str, object]:  # noqa: FBT001 - the flags themselves
+    """Return ``--page`` and ``--page-lan`` as a flag for `resolve`."""
+    return ("--page-lan", "page.serve", "lan") if lan else ("--page", "page.serve", "local" if local else None)
+
+
 def resolve(
     config_file: Path | None,
     runner: str | None,
@@ -188,6 +193,8 @@ def session_options(command: Command) -> Command:
             ),
             click.option("--no-sound", is_flag=True, help="Play nothing."),
             click.option("--no-console", is_flag=True, help="Show no live table."),
+            click.option("--page", is_flag=True, help="Serve the page for a browser of this computer."),
+            click.option("--page-lan", is_flag=True, help="Serve the page for phones in this network, too."),
             NO_CALIBRATION,
             click.option("--summary", type=click.Path(path_type=Path), help="Write the summary here (JSON)."),
             click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no live table."),

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sensor_host.commands.options import DURATION, raw, resolve, session_options
+from sensor_host.commands.options import page as page_flag
 
 MAX = "max"
 
@@ -47,6 +48,8 @@ def command(
     broker: str | None,
     no_sound: bool,
     no_console: bool,
+    page: bool,
+    page_lan: bool,
     no_calibration: bool,
     summary: Path | None,
     as_json: bool,
@@ -75,6 +78,7 @@ def command(
         settings,
         ("--broker", "mqtt.broker", broker),
         raw(no_calibration),
+        page_flag(page, page_lan),
         recorded=opened.config or None,
     )
     if runner is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sensor_host.commands.options import DURATION, SENSOR, raw, resolve, session_options
+from sensor_host.commands.options import page as page_flag
 
 
 @click.command(short_help="Measure a run with the sensor.")
@@ -34,6 +35,8 @@ def command(
     broker: str | None,
     no_sound: bool,
     no_console: bool,
+    page: bool,
+    page_lan: bool,
     no_calibration: bool,
     summary: Path | None,
     as_json: bool,
@@ -62,6 +65,7 @@ def command(
         ("--force", "sensor.force", "true" if force else None),
         ("--heart-rate", "heart_rate.which", strap),
         raw(no_calibration),
+        page_flag(page, page_lan),
     ).config
     plan = Plan(
         config=config,

@@ -258,6 +258,11 @@ def _add_sinks(session: Session, plan: Plan, url: str | None, *, keys: bool) -> 
             report=session.report,
         )
         session.add(mqtt, motion=config.mqtt.samples != "off")
+    if config.page.serve != OFF:
+        from sensor_host.commands.paging import add_page
+
+        # a summary as JSON has standard output to itself
+        add_page(session, config, url, aside=plan.as_json)
     if plan.sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 

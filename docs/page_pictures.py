@@ -1,0 +1,84 @@
+"""Take the pictures of docs/page.md: ``python docs/page_pictures.py``. Needs Chromium; takes about a minute.
+
+Three simulated runners publish to one broker; the page is that of the first of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+from sensor_host.broker import EmbeddedBroker
+from sensor_host.config import MqttConfig
+
+IMG = Path(__file__).resolve().parent / "img"
+RUNNERS = {"anna": 3.0, "ben": 3.4, "chiara": 3.8}
+# name, width, height, theme, what follows the link, what to wait for
+PICTURES = (
+    ("page-dark", 390, 844, "dark", "", "#cue[data-on=yes]"),
+    ("page-wide", 844, 390, "light", "", "#cue[data-on=yes]"),
+    ("page-sun", 390, 844, "light", "", "#run[data-fresh=yes]"),
+    ("page-coach", 844, 390, "dark", "?coach", ".card:nth-child(3) .last:has-text('Heard')"),
+)
+
+
+async def take(browser: Browser, link: str, name: str, width: int, height: int, theme: str, place: str) -> None:
+    """Take one picture when there is something to see."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if theme == "dark" else "light",
+        device_scale_factor=1.5,
+    )
+    page = await context.new_page()
+    await page.goto(link)
+    if "coach" not in link:
+        await page.click("#start")
+    await page.wait_for_selector(place, timeout=100_000)
+    # the means of ten seconds, the next word of a card
+    await asyncio.sleep(3)
+    await page.screenshot(path=IMG / f"{name}.png")
+    await context.close()
+
+
+async def main() -> None:
+    """Take them all."""
+    async with EmbeddedBroker(MqttConfig()) as broker, async_playwright() as playwright:
+        runs = [
+            subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
+                [sys.executable, "-m", "sensor_host.cli", "demo", "--runner", name, "--speed-mps", str(speed_mps)]
+                + ["--for", "100s", "--no-sound", "--no-record", "--broker", broker.url]
+                + (["--page"] if name == "anna" else []),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for name, speed_mps in RUNNERS.items()
+        ]
+        assert runs[0].stdout is not None
+        for line in runs[0].stdout:
+            if found := re.search(r"page: ready (\S+)", line):
+                break
+        else:
+            sys.exit("the demo shows no page")
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        await asyncio.gather(
+            *(
+                take(browser, found[1] + view, name, width, height, theme, place)
+                for name, width, height, theme, view, place in PICTURES
+            )
+        )
+        await browser.close()
+        for run in runs:
+            run.terminate()
+            run.communicate()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

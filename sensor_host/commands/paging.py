@@ -1,0 +1,55 @@
+"""The phone page of a run: its link is shown before the run begins, its server lives beside the other sinks."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from sensor_host.broker import BrokerAddress
+from sensor_host.config import Config
+from sensor_host.errors import HipdriveError
+from sensor_host.messages import Address
+from sensor_host.page.link import Link, make_link
+from sensor_host.page.orders import Serving
+from sensor_host.session import Session
+from sensor_host.sinks.page import PageSink
+
+
+def add_page(session: Session, config: Config, url: str | None, *, aside: bool) -> None:
+    """Show the page's link and let its server live beside ``session``; where there can be none, say why.
+
+    ``url`` is the broker's. With ``aside`` the link goes to standard error: standard output is somebody else's.
+    """
+    if url is None:
+        session.tally.warnings.append("no page in this run: it lives on MQTT, and there is none")
+        return
+    try:
+        link = make_link(config.page)
+    except HipdriveError as error:
+        session.tally.warnings.append(f"no page in this run: {error}")
+        return
+    click.echo(f"page: {link}", err=aside)
+    if not link.is_local:
+        click.echo(link.drawn(), err=aside)
+    session.add(PageSink(_serving(session, config, url, link), str(link), report=session.report))
+
+
+def _serving(session: Session, config: Config, url: str, link: Link) -> Serving:
+    broker = BrokerAddress.parse(url)
+    return Serving(
+        bind=link.bind,
+        port=link.port,
+        token=link.token,
+        certificate=config.page.certificate,
+        key=config.page.key,
+        broker_host=broker.host,
+        broker_port=broker.port,
+        broker_tls=broker.tls,
+        broker_user=broker.user,
+        broker_password=os.environ.get(config.mqtt.password_env, "") if broker.user else "",
+        root=Address(config.mqtt.topic_root, session.info).top,
+        runner=session.info.runner,
+        language=config.cues.language,
+        phrases=session.tally.words,
+    )

@@ -1,0 +1,1 @@
+"""The phone page: a small web server, a process of its own, and the host's end of it."""

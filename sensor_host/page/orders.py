@@ -1,0 +1,40 @@
+"""What the host tells the page's server, in one line on its standard input: nothing secret stands in a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to listen, whom to let in, which broker to lead them to, and what the page is told of the session."""
+
+    bind: str
+    port: int
+    token: str
+    certificate: str = ""
+    key: str = ""
+    broker_host: str = "127.0.0.1"
+    broker_port: int = 1883
+    broker_tls: bool = False
+    broker_user: str = ""
+    broker_password: str = ""
+    root: str = "hipdrive/v1"
+    runner: str = "runner"
+    language: str = "en"
+    phrases: Mapping[str, str] = {}
+
+
+def read_serving(line: bytes) -> Serving:
+    """Read the order.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        It is none.
+    """
+    return _decoder.decode(line)
+
+
+_decoder = msgspec.json.Decoder(Serving)
