@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from typing import Annotated
 
 import msgspec
@@ -10,12 +12,17 @@ from msgspec import Meta, Struct
 from sensor_host import places
 from sensor_host.config import SoundConfig
 from sensor_host.errors import InputError, OutputError
+from sensor_host.player.children import ask
+from sensor_host.player.output import PROBE_TIMEOUT_S
 
 SOUND_SCHEMA = 1
 
+# what the player calls the device it was not told the name of
+DEFAULT = "default"
+
 
 class DeviceLatency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How late one device is heard, with its standard error; ``device`` as the player names it."""
+    """How late one device is heard, with its standard error; ``device`` by its own name."""
 
     device: str
     latency_ms: float
@@ -39,8 +46,21 @@ class DeviceLatencies(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return msgspec.structs.replace(self, devices=(*rest, latency))
 
 
+def name_of(device: str) -> str:
+    """Return which device is meant by "default" now, where PulseAudio or PipeWire tells; any other as it is."""
+    ask_server = shutil.which("pactl") if device == DEFAULT else None
+    if ask_server is None:
+        return device
+    try:
+        done = ask([ask_server, "get-default-sink"], PROBE_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return device
+    name = done.stdout.decode(errors="replace").strip()
+    return name if done.returncode == 0 and name else device
+
+
 def latency_s(config: SoundConfig, device: str) -> float:
-    """Return how late the device is heard: as configured, else as measured, else 0 (unknown).
+    """Return how late the device, as the player names it, is heard: as configured, else as measured, else 0 (unknown).
 
     Raises
     ------
@@ -49,7 +69,7 @@ def latency_s(config: SoundConfig, device: str) -> float:
     """
     if config.latency_ms > 0:
         return config.latency_ms / 1000.0
-    found = load().of(device)
+    found = load().of(name_of(device))
     return found.latency_ms / 1000.0 if found is not None else 0.0
 
 

@@ -54,7 +54,7 @@ def _measure_audio(*, as_json: bool) -> None:
     async def measure() -> sound_latency.DeviceLatency:
         device, latency = await tap_test(settings.load().config.sound, lambda text: click.echo(text, file=sys.stderr))
         return sound_latency.DeviceLatency(
-            device=device,
+            device=await asyncio.to_thread(sound_latency.name_of, device),
             latency_ms=max(0, round(1000 * latency.latency_s)),
             error_ms=round(1000 * latency.error_s),
             measured_utc=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
