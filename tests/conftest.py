@@ -11,17 +11,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from bluetooth import Bluetooth, OpenBluetooth, Spec
+from ear import Ear, NoEarError, open_ear
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -137,130 +135,15 @@ def open_bluetooth(
 # ---------------------------------------------------------------- sound
 
 
-class Recording:
-    """What a private sound server plays, recorded from the moment this was made."""
-
-    rate_hz = 48_000
-    # -46 dB: softer than any sound of ours, louder than what a server adds
-    audible = 0.005
-
-    def __init__(self, parec: str) -> None:
-        command = [parec, "--raw", "--format=float32le", f"--rate={self.rate_hz}", "--channels=2"]
-        self._child = subprocess.Popen([*command, "--device=ear.monitor", "--latency-msec=10"], stdout=subprocess.PIPE)
-        self._blocks: list[bytes] = []
-        self._news = threading.Condition()
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        assert self._child.stdout is not None
-        with self._child.stdout as pipe:
-            while block := pipe.read(1920):
-                with self._news:
-                    self._blocks.append(block)
-                    self._news.notify_all()
-
-    def _heard(self) -> np.ndarray:
-        data = b"".join(self._blocks)
-        return np.frombuffer(data, np.float32, count=len(data) // 8 * 2).reshape(-1, 2)
-
-    def _loud(self) -> np.ndarray:
-        return np.flatnonzero(np.abs(self._heard()).max(axis=1, initial=0) > self.audible)
-
-    def wait_until_it_runs(self) -> None:
-        with self._news:
-            assert self._news.wait_for(lambda: self._blocks, 15), "the sound server gives nothing to record"
-
-    def sound(self, duration_s: float) -> np.ndarray:
-        """Wait for a sound of at most this length and return it (n, 2), from the first audible sample to the last."""
-
-        def over() -> bool:
-            loud = self._loud()
-            return len(loud) > 0 and len(self._heard()) > loud[0] + (duration_s + 0.3) * self.rate_hz
-
-        with self._news:
-            assert self._news.wait_for(over, 15), "nothing was heard"
-            loud = self._loud()
-            return self._heard()[loud[0] : loud[-1] + 1]
-
-    def next(self, duration_s: float) -> np.ndarray:
-        """Wait for the next so many seconds, sound or silence, and return them (n, 2)."""
-        n = round(duration_s * self.rate_hz)
-        with self._news:
-            begin = len(self._heard())
-            assert self._news.wait_for(lambda: len(self._heard()) >= begin + n, duration_s + 15), "nothing is recorded"
-            return self._heard()[begin : begin + n]
-
-    def heard_nothing(self) -> bool:
-        with self._news:
-            return len(self._loud()) == 0
-
-    def close(self) -> None:
-        self._child.terminate()
-        self._child.wait()
-        self._thread.join()
-
-
-class Ear:
-    """A sound server of its own whose only loudspeaker can be recorded."""
-
-    def __init__(self, address: str, parec: str, pactl: str) -> None:
-        self.address = address
-        self._parec = parec
-        self._pactl = pactl
-
-    def unplug(self) -> None:
-        """Take the loudspeaker away, and with it every stream that plays to it."""
-        self._order("unload-module", "module-null-sink")
-
-    def plug_in(self) -> None:
-        """Bring it back."""
-        if "ear" not in self._order("list", "short", "sinks"):
-            self._order("load-module", "module-null-sink", "sink_name=ear", "rate=48000", "channels=2")
-
-    def _order(self, *words: str) -> str:
-        order = [self._pactl, f"--server={self.address}", *words]
-        return subprocess.run(order, capture_output=True, check=True, text=True, timeout=15).stdout
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[Recording]:
-        recording = Recording(self._parec)
-        try:
-            recording.wait_until_it_runs()
-            yield recording
-        finally:
-            recording.close()
-
-
 @pytest.fixture(scope="session")
 def sound_server(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ear]:
     """Start PulseAudio with a null sink in a folder of its own; nothing of the user's is touched."""
-    pulseaudio, parec, pactl = needs("pulseaudio"), needs("parec"), needs("pactl")
-    folder = tmp_path_factory.mktemp("pa")
-    folder.chmod(0o700)
-    address = f"unix:{folder / 'native'}"
-    own = {name: str(folder) for name in ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "PULSE_RUNTIME_PATH")}
-    own |= {"PULSE_STATE_PATH": str(folder), "LC_ALL": "C", "PATH": PROGRAM_PATH}
-    command = [pulseaudio, "-n", "--system=false", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
-    command += ["--log-target=stderr", "--log-level=info"]
-    command += [f"--load=module-native-protocol-unix socket={folder / 'native'} auth-anonymous=1"]
-    command += ["--load=module-null-sink sink_name=ear rate=48000 channels=2"]
-    server = subprocess.Popen(command, env=own, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    said: list[str] = []
-    for line in server.stderr:
-        said.append(line)
-        if "startup complete" in line:
-            break
-    else:
-        skip_or_fail(f"pulseaudio does not start: {''.join(said[-3:])}")
-    drain = threading.Thread(target=server.stderr.read)
-    drain.start()
-    yield Ear(address, parec, pactl)
-    server.terminate()
-    server.wait()
-    drain.join()
-    server.stderr.close()
+    programs = [needs(name) for name in ("pulseaudio", "parec", "pactl")]
+    try:
+        with open_ear(tmp_path_factory.mktemp("pa"), *programs, PROGRAM_PATH) as ear:
+            yield ear
+    except NoEarError as error:
+        skip_or_fail(str(error))
 
 
 @pytest.fixture

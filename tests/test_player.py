@@ -669,14 +669,17 @@ def test_half_the_volume_is_half_the_amplitude(ear: Any) -> None:
     assert peaks[0] / peaks[1] == pytest.approx(2, rel=0.03)
 
 
-def test_a_cue_is_an_earcon_and_then_the_very_words(ear: Any, needs: Callable[[str], str]) -> None:
-    words = "Push the ground away"
+@pytest.mark.parametrize(("language", "words"), [("en", "Push the ground away"), ("de", "Drück den Boden weg")])
+def test_a_cue_is_an_earcon_and_then_the_very_words(
+    ear: Any, needs: Callable[[str], str], language: str, words: str
+) -> None:
     voice = subprocess.run(
-        [needs("espeak-ng"), "-v", "en", "-s", "165", "--stdout", words], capture_output=True, check=True
+        [needs("espeak-ng"), "-v", language, "-s", "165", "--stdout", words], capture_output=True, check=True
     ).stdout
     said = np.frombuffer(voice[44:], "<i2").astype(float)  # 44: the header of a WAV file
     said = dsp.resample_poly(said, 320, 147)
-    sound, played = play_and_record(ear, Play("cue", deadline_s(), words=words, pan=0.7), Setup(0.6, phrases=(words,)))
+    setup = Setup(0.6, language, phrases=(words,))
+    sound, played = play_and_record(ear, Play("cue", deadline_s(), words=words, pan=0.7), setup)
     assert played.spoken
     edge = round(0.01 * tones.RATE_HZ)
     assert pitch_hz(sound.sum(axis=1)[edge : 2 * edge]) == pytest.approx(740.0, abs=1)
@@ -806,7 +809,8 @@ def test_pacat_beats_where_portaudio_is_missing(ear: Any, monkeypatch: pytest.Mo
         way_out.beat(metronome)
         recording.sound(0.1)
         between_s = np.diff(whole_beats(recording.next(2.0))) / tones.RATE_HZ
-    assert between_s == pytest.approx(0.3, abs=0.01)
+    # A busy machine may tear the stream once.
+    assert np.sort(np.abs(between_s - 0.3))[:-1].max() < 0.002
     ear.unplug()
     assert lost.wait(LONG_S)
     assert not way_out.alive()
