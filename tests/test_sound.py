@@ -170,6 +170,22 @@ async def test_the_coachs_metronome_lasts_its_seconds_and_is_silent_for_who_keep
     assert lengths[200.0] < 0.7
 
 
+async def test_the_coachs_metronome_ends_when_the_coach_says_so_and_the_lasting_one_goes_on(ear: Any) -> None:
+    def beat(**given: float) -> Cue:
+        return Cue(1, "cadence", "metronome", "metronome", Side.UNKNOWN, 5, 1.0, 4.0, {}, dict(given))
+
+    rates = []
+    async with running(SoundConfig(metronome_spm=150)) as (sink, states):
+        await states.wait_for("ready")
+        for cue_said in (beat(target_spm=250.0, seconds=60.0), beat(target_spm=250.0, seconds=0.0)):
+            with ear.listening() as recording:
+                sink.put(cue_said)
+                await asyncio.to_thread(recording.next, 1.0)
+                sound = await asyncio.to_thread(recording.next, 2.0)
+            rates.append(np.median(beats_spm(sound, recording.rate_hz)))
+    assert rates == pytest.approx([250, 150], abs=1)
+
+
 async def test_steps_are_heard_as_notes_that_follow_the_metric(ear: Any) -> None:
     config = SoundConfig(sonify="contact_time_s")
     async with running(config) as (sink, states):

@@ -103,7 +103,7 @@ class SoundSink:
     def put(self, item: Said) -> None:
         match item:
             case Cue(kind="metronome"):
-                self._outbox.put(_passing(item))
+                self._outbox.put(_passing(item) or self._lasting)
             case Command(name="metronome"):
                 self._lasting = _lasting(item)
                 self._outbox.put(self._lasting)
@@ -220,12 +220,14 @@ def _lasting(command: Command) -> Beat:
         return Beat(0.0)
 
 
-def _passing(cue: Cue) -> Beat:
-    """Return the order that a cue of kind "metronome" is."""
+def _passing(cue: Cue) -> Beat | None:
+    """Return the order that a cue of kind "metronome" is, None where it ends the coach's metronome."""
     given = cue.parameters
+    if float(given.get("seconds", 0.0)) <= 0:
+        return None
     return Beat(
         float(given["target_spm"]),
-        float(given.get("seconds", 0.0)),
+        float(given["seconds"]),
         float(given.get("silent_within_ratio", SILENT_WITHIN_RATIO)),
     )
 
