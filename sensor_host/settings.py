@@ -77,6 +77,7 @@ def load(
     flags: Sequence[Flag] = (),
     file: Path | None = None,
     recorded: bytes | None = None,
+    coach: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Resolved:
     """Resolve the configuration.
@@ -90,6 +91,8 @@ def load(
     recorded
         The configuration of a recording (JSON) that is replayed. Its `RECORDED_SECTIONS` win over
         all but ``file`` and ``flags``.
+    coach
+        A file that holds what stands in ``[cues]`` elsewhere, its tables as ``[[rules]]``; it wins over everything.
     environment
         In place of the process's own.
 
@@ -99,6 +102,8 @@ def load(
         At the first value that is wrong; its text names path, origin and the nearest valid one.
     """
     layers = list(_layers(flags, file, recorded, os.environ if environment is None else environment))
+    if coach is not None:
+        layers.append(Layer(str(coach), {"cues": _from_file(coach).table}))
     first = next(problems(layers), None)
     if first is not None:
         raise first

@@ -255,20 +255,7 @@ class Tally:
             else None,
             "gaps": self.gaps,
             "gaps_s": round(self.gaps_s, 3),
-            "cues": [
-                {
-                    "t_s": cue.decided_at_s,
-                    "rule": cue.rule,
-                    "kind": cue.kind,
-                    "phrase": cue.phrase,
-                    "parameters": dict(cue.parameters),
-                    "words": words_for(cue, self.words),
-                    "side": cue.side,
-                    "why": dict(cue.why),
-                    "outcome": self._outcome(cue),
-                }
-                for cue in self.cues
-            ],
+            "cues": self.cue_log(),
             "retention": [
                 {"block": one.block, "held_ratio": one.held_ratio, "counted_s": one.counted_s} for one in self.retention
             ],
@@ -297,6 +284,40 @@ class Tally:
             },
             "warnings": list(self.warnings),
         }
+
+    def cue_log(self) -> list[dict[str, object]]:
+        """Return every cue, why it was said and what became of it, ready for JSON."""
+        return [
+            {
+                "t_s": cue.decided_at_s,
+                "rule": cue.rule,
+                "kind": cue.kind,
+                "phrase": cue.phrase,
+                "parameters": dict(cue.parameters),
+                "words": words_for(cue, self.words),
+                "side": cue.side,
+                "why": dict(cue.why),
+                "outcome": self._outcome(cue),
+            }
+            for cue in self.cues
+        ]
+
+    def cue_lines(self) -> list[str]:
+        """Return the same as lines for a screen."""
+        return [self._cue_line(cue) for cue in self.cues]
+
+    def _cue_line(self, cue: Cue) -> str:
+        why = ", ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in cue.why.items()
+        )
+        side = f" ({cue.side})" if cue.side is not Side.UNKNOWN else ""
+        outcome = self.outcomes.get(cue.cue_id)
+        after = ""
+        if outcome is not None:
+            after = f"; a minute later {outcome.value_after:.4g}, {'gone' if outcome.corrected else 'not gone'}"
+        return (
+            f"{clock(cue.decided_at_s):>8}  {cue.rule}, {cue.kind}: {words_for(cue, self.words)}{side}  [{why}{after}]"
+        )
 
     def _outcome(self, cue: Cue) -> dict[str, object] | None:
         outcome = self.outcomes.get(cue.cue_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from math import pi
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,7 @@ from pelvis.data import (
 from pelvis.faults import at_speed
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.simulate import Drift, Scenario
+from sensor_host.cli import call
 from tests.coached_run import GOOD, QUICK, RULES, SPREAD, STEP_S, Responder, Run, hear, listen, phrases, respond
 from tests.core_run import cut, simulated
 
@@ -448,6 +451,33 @@ def test_the_whole_chain_says_the_same_however_its_samples_are_cut() -> None:
     assert outcome.corrected
     assert said(range(0, len(samples.t_s), 617)) == whole
     assert said([5000, 5001, 5003, 9000, 15001]) == whole
+
+
+RECORDING = Path(__file__).parents[1] / "recordings" / "easy.mcap"
+
+
+def test_a_recording_tells_what_another_coach_would_have_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other.toml"
+    # fast steps are a fault for this one: it must speak as soon as it has learned, and say why
+    file.write_text(
+        "warm_up_s = 2.0\nlearn_s = 3.0\nwindow_steps = 4\nmin_quality = 0.0\n[[rules]]\nname = 'slower'\n"
+        "phrase = 'sway'\ndwell_s = 1.0\n"
+        "when = [{ metric = 'cadence_spm', direction = 'above', threshold = 0.1, relative = true, target = 100.0 }]\n"
+    )
+    assert call(["replay", str(RECORDING), "--coach", str(file), "--json"]) == 0
+    (cue, *_) = json.loads(capsys.readouterr().out)
+    assert (cue["rule"], cue["words"], cue["why"]["baseline"]) == ("slower", "Run on rails", 100.0)
+    assert cue["why"]["value"] > 150.0
+    assert call(["replay", str(RECORDING), "--coach", str(file)]) == 0
+    assert "slower, phrase: Run on rails  [metric cadence_spm" in capsys.readouterr().out
+    file.write_text("per_hour = 3\n")
+    assert call(["replay", str(RECORDING), "--coach", str(file)]) == 0
+    assert capsys.readouterr().out == "It would have said nothing.\n"
+    file.write_text("per_hous = 3\n")
+    assert call(["replay", str(RECORDING), "--coach", str(file)]) == 2
+    assert f"cues.per_hous is no setting ({file}); did you mean cues.per_hour?" in capsys.readouterr().err
 
 
 def test_a_coach_without_rules_is_silent() -> None:

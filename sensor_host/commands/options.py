@@ -141,8 +141,11 @@ def resolve(
     settings: Sequence[str],
     *flags: tuple[str, str, object],
     recorded: bytes | None = None,
+    coach: Path | None = None,
 ) -> Resolved:
     """Return the configuration; ``flags`` are (flag, dotted path, value), left out where the value is None.
+
+    ``recorded`` and ``coach`` as in `sensor_host.settings.load`.
 
     Raises
     ------
@@ -160,7 +163,7 @@ def resolve(
     for flag, path, value in (("--runner", "runner.name", runner), *flags):
         if value is not None:
             given.append(Flag(flag, path, str(value)))
-    return load(flags=given, file=config_file, recorded=recorded)
+    return load(flags=given, file=config_file, recorded=recorded, coach=coach)
 
 
 def known_profile(runner: str) -> Profile:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sensor_host.commands.options import DURATION, raw, resolve, session_options
 from sensor_host.commands.options import page as page_flag
+
+if TYPE_CHECKING:
+    from sensor_host.config import Config
+    from sensor_host.runners import Profile
 
 MAX = "max"
 
@@ -38,6 +43,11 @@ class Speed(click.ParamType[float | None]):
 @click.option("--speed", type=Speed(), default="1", show_default=True, help="How fast: 1, 2.5, 10 ... or max.")
 @click.option("--from", "start_s", type=DURATION, help="Begin here, as in 5m or 90s.")
 @click.option("--to", "end_s", type=DURATION, help="End here.")
+@click.option(
+    "--coach",
+    type=click.Path(path_type=Path),
+    help="Only print what a coach with these rules and settings would have said (TOML, as in [cues]).",
+)
 @session_options
 def command(
     *,
@@ -45,6 +55,7 @@ def command(
     speed: float | None,
     start_s: float | None,
     end_s: float | None,
+    coach: Path | None,
     broker: str | None,
     no_sound: bool,
     no_console: bool,
@@ -63,6 +74,9 @@ def command(
     option says otherwise; where it is published and heard is your own
     configuration. What is measured is the same as in the live run, to the bit.
     With --speed max it runs as fast as it can, and without sound.
+
+    With --coach FILE nothing is played: what a coach with the rules and settings
+    in FILE would have said is printed, and what would have spoken for it.
     """
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise click.UsageError("--to must lie behind --from")
@@ -80,11 +94,17 @@ def command(
         raw(no_calibration),
         page_flag(page, page_lan),
         recorded=opened.config or None,
+        coach=coach,
     )
     if runner is not None:
         profile = load(runner)
     else:
         profile = decode(opened.profile, f"the profile in {recording}") if opened.profile else Profile()
+    if coach is not None:
+        if start_s is not None or end_s is not None:
+            raise click.UsageError("--coach judges the whole recording: leave --from and --to out")
+        _print_log(recording, resolved.config, profile, as_json=as_json)
+        return
     conduct(
         source,
         Plan(
@@ -101,3 +121,21 @@ def command(
             as_json=as_json,
         ),
     )
+
+
+def _print_log(recording: Path, config: Config, profile: Profile, *, as_json: bool) -> None:
+    """Print what the coach says about a recording."""
+    from sensor_host.analysis import measure, open_input
+    from sensor_host.commands.output import print_json
+    from sensor_host.config import words_in_use
+    from sensor_host.settings import core_settings
+    from sensor_host.summary import Tally
+
+    tally = Tally(words=words_in_use(config))
+    for item in measure(open_input(recording), core_settings(config, profile, motion=False), tally):
+        tally.take(item)
+    if as_json:
+        print_json(tally.cue_log())
+        return
+    for line in tally.cue_lines() or ["It would have said nothing."]:
+        click.echo(line)
