@@ -30,8 +30,16 @@ from pelvis.faults import at_speed
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.simulate import Drift, Scenario
 from sensor_host.cli import call
+from sensor_host.commands.running import Outcome, Plan, count_run
+from sensor_host.config import Config, CuesConfig
+from sensor_host.ports import Mode
+from sensor_host.runners import Profile
+from sensor_host.runners import load as load_profile
+from sensor_host.settings import core_settings
+from sensor_host.summary import Tally
 from tests.coached_run import GOOD, QUICK, RULES, SPREAD, STEP_S, Responder, Run, hear, listen, phrases, respond
 from tests.core_run import cut, simulated
+from tests.said_examples import session
 
 PEAK_FORCE = Baseline(
     "peak_force_ratio", 0.5 * pi * (GOOD["flight_time_s"] / GOOD["contact_time_s"] + 1.0), 0.05, 3.0, 4
@@ -399,6 +407,28 @@ def test_silent_parts_are_silent_and_say_how_form_held() -> None:
     middle_s = 482.0 + ON_S + 0.5 * OFF_S
     _, retention = plan(Run(1300.0).change(middle_s, middle_s + OFF_S, "pelvis_sway_m", 0.02))
     assert retention[0].held_ratio == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("mode", "ran_s", "plan", "counted"),
+    [
+        (Mode.LIVE, 900.0, True, 1),
+        (Mode.LIVE, 400.0, True, 0),
+        (Mode.LIVE, 900.0, False, 0),
+        (Mode.REPLAY, 900.0, True, 0),
+        (Mode.SIMULATED, 900.0, True, 0),
+    ],
+)
+def test_a_live_run_beyond_its_warm_up_counts_in_the_plan(mode: Mode, ran_s: float, plan: bool, counted: int) -> None:
+    config = Config(cues=CuesConfig(plan=plan))
+    outcome = Outcome(session(mode), Tally(activity_s={"running": ran_s}))
+    count_run(outcome, Plan(config=config, profile=Profile(runner="ada"), record=False))
+    assert outcome.failures == []
+    profile = load_profile("ada")
+    assert profile.coached_runs == counted
+    cues = core_settings(config, profile, motion=False).cues
+    assert cues is not None
+    assert cues.plan_run == (counted + 1 if plan else 0)
 
 
 def test_blocks_follow_one_another() -> None:

@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 import click
+import msgspec
 
 from sensor_host import places
 from sensor_host.boards import unfit
@@ -31,6 +32,8 @@ from sensor_host.ports import Mode, Notification, SessionInfo, Source
 from sensor_host.recording.writer import RecordingWriter
 from sensor_host.runners import Profile
 from sensor_host.runners import encode as encode_profile
+from sensor_host.runners import load as load_profile
+from sensor_host.runners import save as save_profile
 from sensor_host.session import Session
 from sensor_host.settings import core_settings, encode
 from sensor_host.sinks.recorder import Recorder
@@ -90,9 +93,24 @@ def conduct(source: Source, plan: Plan) -> None:
             outcome = runner.run(_conduct(source, plan, end))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
+    count_run(outcome, plan)
     _tell(outcome, plan)
     if outcome.failures:
         raise outcome.failures[0]
+
+
+def count_run(outcome: Outcome, plan: Plan) -> None:
+    """Note in the profile that a run of the plan whose cues fade is done: a live one that outlasted the warm-up."""
+    cues = plan.config.cues
+    ran_s = outcome.tally.activity_s.get("running", 0.0)
+    if not (cues.enabled and cues.plan and outcome.info.mode is Mode.LIVE and ran_s > cues.warm_up_s):
+        return
+    try:
+        # as it is now: it may have been changed during the run
+        profile = load_profile(plan.profile.runner)
+        save_profile(msgspec.structs.replace(profile, coached_runs=profile.coached_runs + 1))
+    except HipdriveError as error:
+        outcome.failures.append(error)
 
 
 class EndRequest:
