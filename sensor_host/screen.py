@@ -126,8 +126,7 @@ class Readings:
                 self.heart_rate = item
                 self._reach(item.t_s)
             case Cue():
-                if item.parameters.get("seconds") != 0.0:  # the end of a metronome is nothing to read
-                    self.cue = item
+                self.cue = item
                 self._reach(item.decided_at_s)
             case Notice():
                 self.notice = item

@@ -66,9 +66,8 @@ FAULTS = [
 
 
 def corrections(said: Iterable[Said]) -> list[Cue]:
-    """Return the first cue of each correction: a phrase and its metronome are said together."""
-    cues = [cue for cue in said if isinstance(cue, Cue) and cue.kind in ("phrase", "metronome")]
-    return [cue for cue in cues if cue.parameters.get("seconds", 1.0)]
+    """Return the cues of corrections: a phrase and its metronome are said together."""
+    return [cue for cue in said if isinstance(cue, Cue) and cue.kind in ("phrase", "metronome")]
 
 
 # ---------------------------------------------------------------- runners who listen
@@ -302,15 +301,12 @@ def test_splits_are_said_where_they_are_asked_for_and_speed_is_measured() -> Non
 # ---------------------------------------------------------------- words and beats
 
 
-def test_low_cadence_is_answered_by_a_metronome_that_ends_when_the_runner_steps_with_it() -> None:
+def test_low_cadence_is_answered_by_a_metronome_without_words() -> None:
     run = Run(640.0).change(500.0, 640.0, "cadence_spm", -14.0).change(533.0, 640.0, "cadence_spm", 21.0)
     cues = listen(run, SHARP)
-    assert [cue.kind for cue in cues] == ["metronome", "metronome", "chime"]
-    start, stop, _ = cues
-    now_spm = GOOD["cadence_spm"] - 14.0
-    assert start.parameters["target_spm"] == pytest.approx(1.05 * now_spm, rel=0.01)
-    assert (start.parameters["seconds"], stop.parameters["seconds"]) == (30.0, 0.0)
-    assert 533.0 < stop.decided_at_s < start.decided_at_s + 30.0
+    assert [cue.kind for cue in cues] == ["metronome", "chime"]
+    assert cues[0].parameters["target_spm"] == pytest.approx(1.05 * (GOOD["cadence_spm"] - 14.0), rel=0.01)
+    assert cues[0].parameters["seconds"] == 30.0
 
 
 def test_a_metronome_that_does_not_help_gets_faster_up_to_a_tenth() -> None:

@@ -88,7 +88,6 @@ _LIMIT_HOLDS_S = 10.0  # beats miscounted by a strap come in shorter bursts
 _LIMIT_EVERY_S = 300.0
 # of the runner's cadence: first, after a telling without gain, and at most (Heiderscheit et al. 2011 used 5 and 10 %)
 _BEAT_FIRST, _BEAT_MORE, _BEAT_MOST = 0.05, 0.025, 0.10
-_BEAT_NEAR = 0.02
 _RETENTION_LEAST_S = 30.0
 
 
@@ -132,8 +131,6 @@ class Coach:
         self._hot_since_s = inf
         self._limit_s = -inf
         self._pending: deque[_Pending] = deque()
-        self._beat_spm = 0.0
-        self._beat_until_s = -inf
         self._run_m = 0.0
         self._split_run_s = 0.0
         self._cues = 0
@@ -287,7 +284,6 @@ class Coach:
         for fault in self._faults:
             fault.judge(counted_s)
         yield from self._retain(t_s, counted_s)
-        yield from self._still(t_s)
         yield from self._correct(t_s)
         yield from self._praise(t_s)
 
@@ -373,21 +369,11 @@ class Coach:
         cues = [self._cue(t_s, fault, "phrase", phrase, priority, fault.bad_s)] if phrase else []
         cadence_spm = self._cadence.median
         if rule.metronome_s and isfinite(cadence_spm):
-            self._beat_spm, self._beat_until_s = round(cadence_spm * (1.0 + more), 1), t_s + rule.metronome_s
-            beat = {"target_spm": self._beat_spm, "seconds": rule.metronome_s}
+            beat = {"target_spm": round(cadence_spm * (1.0 + more), 1), "seconds": rule.metronome_s}
             cues.append(self._cue(t_s, fault, "metronome", "metronome", priority, fault.bad_s, beat))
         if cues and fault.main is not None:
             self._pending.append(_Pending(cues[0], fault, fault.z, fault.main.value))
         yield from cues
-
-    def _still(self, t_s: float) -> Iterator[Cue]:
-        """End the metronome as soon as the runner steps with it."""
-        if t_s >= self._beat_until_s or not self._cadence.median >= (1.0 - _BEAT_NEAR) * self._beat_spm:
-            return
-        self._beat_until_s = -inf
-        beat: dict[str, float | str] = {"target_spm": self._beat_spm, "seconds": 0.0}
-        why: dict[str, float | str] = {"metric": "cadence_spm", "value": self._cadence.median}
-        yield self._make(t_s, "metronome", "metronome", "metronome", Side.UNKNOWN, PRAISE, why, beat)
 
     def _praise(self, t_s: float) -> Iterator[Cue]:
         """Say with one chime that a fault which was told is over."""

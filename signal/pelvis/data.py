@@ -279,7 +279,7 @@ class Cue:
     """Something worth saying to the runner, and why.
 
     ``kind`` says what is to be done: phrase (speak), debrief (speak, of the repetition that has just ended), chime,
-    metronome (``target_spm`` for ``seconds``; 0 seconds end it). ``phrase`` is the id of its words, which the core does
+    metronome (``target_spm`` for ``seconds``). ``phrase`` is the id of its words, which the core does
     not know; ``parameters`` are what the words or the sound need beside it. ``side`` is the stance side it concerns
     (for panning). ``why`` carries metric, value, baseline, z and seconds. Stale after ``expires_s``.
     """
