@@ -21,10 +21,10 @@ IMG = Path(__file__).resolve().parent / "img"
 RUNNERS = {"anna": 3.0, "ben": 3.4, "chiara": 3.8}
 # name, width, height, theme, what follows the link, what to wait for
 PICTURES = (
-    ("page-dark", 390, 844, "dark", "", "#cue[data-on=yes]"),
-    ("page-wide", 844, 390, "light", "", "#cue[data-on=yes]"),
+    ("page-dark", 390, 844, "dark", "", "#words:has-text('Belt level')"),
+    ("page-wide", 844, 390, "light", "", "#words:has-text('Belt level')"),
     ("page-sun", 390, 844, "light", "", "#run[data-fresh=yes]"),
-    ("page-coach", 844, 390, "dark", "?coach", ".card:nth-child(3) .last:has-text('Heard')"),
+    ("page-coach", 844, 390, "dark", "?coach", ".card:nth-child(3) .last:has-text('Belt level')"),
 )
 
 

@@ -188,7 +188,8 @@ NOTES: Final[Mapping[str, str]] = {
     "host_version": "Version of hipdrive.",
     "id": "Chosen by whoever commands; comes back in the answer.",
     "name": "The command.",
-    "value": "For `focus`: what to attend to. For `speed`: who measured it; empty: the treadmill.",
+    "value": "For `focus`: what to attend to. For `say`: the id of a phrase. For `speed`: who measured it (empty: "
+    "the treadmill).",
     "rate_spm": "For `metronome`: beats a minute in the host's ear; 0 ends it.",
     "lease_s": "For `samples`: for how long; 0 ends it. Ask again before it runs out.",
     "ok": "Whether the command was carried out.",
@@ -333,7 +334,7 @@ HeartRatePayload = _form(HeartRate, "heart-rate", "HeartRatePayload")
 # ---------------------------------------------------------------- commands
 
 CommandName: TypeAlias = Literal[
-    "mark", "mute", "unmute", "focus", "swap_sides", "speed", "metronome", "samples", "history"
+    "mark", "mute", "unmute", "focus", "say", "swap_sides", "speed", "metronome", "samples", "history"
 ]
 
 

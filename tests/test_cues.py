@@ -244,6 +244,24 @@ def test_a_muted_coach_is_silent_until_it_is_unmuted() -> None:
     assert all(cue.decided_at_s >= 110.0 for cue in cues)
 
 
+def test_what_a_person_says_is_passed_on_at_once_even_by_a_muted_coach() -> None:
+    run = Run(60.0).also(20.0, Command(20.0, "mute")).also(30.0, Command(30.0, "say", "chime"))
+    assert [(cue.rule, cue.phrase, cue.decided_at_s, cue.priority) for cue in listen(run)] == [
+        ("say", "chime", 30.0, 9)
+    ]
+    assert list(Coach().consider(Command(1.0, "say"))) == []
+
+
+def test_what_a_person_has_said_counts_as_a_correction() -> None:
+    run = Run(160.0).change(60.0, 160.0, "tilt_deg", 4.0)
+    (first, *_) = phrases(listen(run))
+    said_s = first.decided_at_s - 1.0
+    run = Run(160.0).change(60.0, 160.0, "tilt_deg", 4.0).also(said_s, Command(said_s, "say", "run"))
+    said, after, *_ = phrases(listen(run))
+    assert (said.rule, after.rule) == ("say", "tilt")
+    assert after.decided_at_s >= said_s + QUICK.between_s
+
+
 def test_a_focus_lets_others_speak_only_when_they_are_grave() -> None:
     def faults(bounce_m: float) -> Run:
         run = Run(120.0).change(60.0, 120.0, "vertical_oscillation_m", bounce_m)

@@ -528,6 +528,7 @@ async def test_commands_reach_the_session_and_are_answered(url: str, needs: Need
             {"id": "4", "name": "speed", "speed_mps": 3.5},
             {"id": "5", "name": "speed", "speed_mps": 3.6, "value": "foot pod"},
             {"id": "6", "name": "metronome", "rate_spm": 172.5},
+            {"id": "7", "name": "say", "value": "drop"},
         )
         for order in orders:
             answer = await commanded(needs, url, listener, order)
@@ -540,6 +541,7 @@ async def test_commands_reach_the_session_and_are_answered(url: str, needs: Need
         Speed(at_s, 3.5, "treadmill"),
         Speed(at_s, 3.6, "foot pod"),
         Command(at_s, "metronome", "172.5"),
+        Command(at_s, "say", "drop"),
     ]
 
 
@@ -550,6 +552,9 @@ async def test_a_command_that_makes_no_sense_is_answered_with_the_reason(url: st
         answer = await commanded(needs, url, listener, {"id": "9", "name": "explode"})
         assert (answer["id"], answer["ok"]) == ("9", False)
         assert "explode" in answer["error"]
+        answer = await commanded(needs, url, listener, {"id": "8", "name": "say", "value": "hip drop!"})
+        assert (answer["id"], answer["ok"]) == ("8", False)
+        assert "hip drop!" in answer["error"]
     assert injected == []
 
 

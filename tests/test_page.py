@@ -19,7 +19,11 @@ from urllib.parse import urlsplit
 import pytest
 from conftest import skip_or_fail
 
+from pelvis.data import Command
 from sensor_host.page.server import WEB
+from sensor_host.phrases import words_of
+from sensor_host.ports import Injected
+from sensor_host.recording.reader import read
 from sensor_host.runtime import records
 
 if TYPE_CHECKING:
@@ -48,12 +52,13 @@ OscillatorNode.prototype.start = function (...when) { sounded.push(this.frequenc
 
 
 class Host:
-    """`hipdrive replay --page`, a process of its own."""
+    """`hipdrive ... --page`, a process of its own."""
 
-    def __init__(self, *options: str) -> None:
-        command = ["replay", str(RECORDING), "--page", "--no-sound", *options]
+    def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sensor_host.cli", *command], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "sensor_host.cli", *command, "--page", "--no-sound"],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
         before: list[str] = []
@@ -73,8 +78,8 @@ class Host:
 
 
 @pytest.fixture
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    started = Host("--speed", "2", "--from", "5s", *getattr(request, "param", ()))
+def host() -> Iterator[Host]:
+    started = Host("replay", str(RECORDING), "--speed", "2", "--from", "5s")
     yield started
     started.close()
 
@@ -124,7 +129,7 @@ def phone(browser: Browser) -> Iterator[Open]:
     with contextlib.ExitStack() as stack:
 
         def open_it(link: str, **setting: Any) -> Phone:
-            context = browser.new_context(viewport={"width": 390, "height": 844}, **setting)
+            context = browser.new_context(**{"viewport": {"width": 390, "height": 844}} | setting)
             stack.callback(context.close)
             return Phone(context, link)
 
@@ -220,6 +225,76 @@ def test_the_theme_for_the_sun_is_remembered(host: Host, phone: Open) -> None:
     seen.until("document.documentElement.dataset.theme === 'sun'")
 
 
+# ---------------------------------------------------------------- cues
+
+
+def send(view: Phone, phrase: str) -> None:
+    """Send a cue from the coach's view to the only runner."""
+    view.page.get_by_role("button", name="Send a cue").click()
+    view.page.get_by_role("button", name=phrase, exact=True).click()
+    view.until_text("#answer", f"^Sent to runner: {phrase}$")
+
+
+def test_a_coachs_cue_is_seen_and_heard_by_the_runner_and_recorded(home: Path, phone: Open) -> None:
+    host = Host("demo")
+    try:
+        seen, view = phone(host.link), phone(f"{host.link}?coach")
+        seen.page.click("#start")
+        seen.until_text("#state", "Simulated: ")
+        view.until_text(".card h2", "^runner$")
+        assert seen.page.get_attribute("#cue", "data-on") == "no"
+        send(view, "Run on rails")
+        seen.until("document.getElementById('words').textContent === 'Run on rails'")
+        assert seen.page.get_attribute("#cue", "data-on") == "yes"
+        spoken = seen.page.evaluate("() => said.filter((one) => one.volume > 0)")
+        assert spoken == [{"words": "Run on rails", "lang": "en", "volume": 1}]
+        view.until_text(".card .last", "^Heard: Run on rails$")
+        # words that have been read make room again
+        seen.until("document.getElementById('cue').dataset.on === 'no'")
+        assert seen.wrong == view.wrong == []
+        assert view.page.evaluate("() => said.length") == 0
+    finally:
+        told = host.close()
+    (recording,) = (home / "data" / "hipdrive" / "sessions").glob("*.mcap")
+    injected = [arrival.item for arrival in read(recording).arrivals() if isinstance(arrival, Injected)]
+    assert [(item.name, item.value) for item in injected if isinstance(item, Command)] == [("say", "sway")]
+    assert "Run on rails" in told
+
+
+def test_before_the_tap_a_cue_is_shown_and_nothing_is_heard(host: Host, phone: Open) -> None:
+    seen, view = phone(host.link), phone(f"{host.link}?coach")
+    seen.until_text("#state", "Replay: Running")
+    send(view, "Belt level")
+    seen.until_text("#words", "^Belt level$")
+    assert seen.page.evaluate("() => [said.length, sounded.length]") == [0, 0]
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (320, 568)])
+def test_the_longest_words_of_every_language_fit(
+    host: Host, phone: Open, needs: Needs, width: int, height: int
+) -> None:
+    seen = phone(host.link, viewport={"width": width, "height": height})
+    seen.until_text("#state", "Replay: ")
+    ((_, record),) = records()
+    for words in (max(words_of(language).values(), key=len) for language in ("en", "de")):
+        cue = {"kind": "phrase", "words": words, "side": "left", "decided_at_s": 0, "expires_s": 4}
+        port = str(urlsplit(record.url).port)
+        publish = [needs("mosquitto_pub"), "-p", port, "-t", "hipdrive/v1/runner/cue", "-m", json.dumps(cue)]
+        subprocess.run(publish, check=True, timeout=20)
+        seen.until("document.getElementById('words').textContent === given", words)
+        assert (
+            seen.page.evaluate(
+                """() => {
+                const [box, words] = ["cue", "words"].map((id) => document.getElementById(id).getBoundingClientRect());
+                return [words.left >= box.left, words.right <= box.right, words.top >= box.top,
+                    words.bottom <= box.bottom];
+            }"""
+            )
+            == [True] * 4
+        )
+        assert seen.page.evaluate("() => parseFloat(getComputedStyle(document.getElementById('words')).fontSize)") > 20
+
+
 # ---------------------------------------------------------------- when something dies
 
 
@@ -245,7 +320,7 @@ def test_a_broker_that_dies_is_survived_by_page_and_run(host: Host, phone: Open)
 # ---------------------------------------------------------------- for everybody
 
 
-@pytest.mark.parametrize("view", ["", "?coach"])
+@pytest.mark.parametrize("view", ["", "?coach", "?coach&say"])
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_it_is_accessible_in_both_themes(host: Host, phone: Open, view: str, scheme: str) -> None:
     axe = WEB / "vendor" / "node_modules" / "axe-core" / "axe.min.js"
@@ -254,7 +329,9 @@ def test_it_is_accessible_in_both_themes(host: Host, phone: Open, view: str, sch
     seen = phone(host.link + view, color_scheme=scheme, bypass_csp=True)
     seen.until_text("#state", "Running" if not view else "Connected")
     if view:
-        seen.until("document.querySelector('.card') !== null")
+        seen.page.get_by_role("button", name="Send a cue").wait_for()
+    if view == "?coach&say":
+        seen.page.get_by_role("button", name="Send a cue").click()
     seen.page.add_script_tag(content=axe.read_text(encoding="utf-8"))
     # AA in the dark; AAA in the sun, where contrast is all there is
     found = cast(

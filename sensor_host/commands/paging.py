@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import click
 
 from sensor_host.broker import BrokerAddress
+from sensor_host.coaching import coaching
 from sensor_host.config import Config
 from sensor_host.errors import HipdriveError
 from sensor_host.messages import Address
@@ -35,6 +37,13 @@ def add_page(session: Session, config: Config, url: str | None, *, aside: bool) 
     session.add(PageSink(_serving(session, config, url, link), str(link), report=session.report))
 
 
+def _sayable(config: Config, words: Mapping[str, str]) -> dict[str, str]:
+    """Return what a coach may send: the phrases of the rules, the user's own, and praise; each wording once."""
+    ids = [phrase for rule in coaching(config.cues)[1] for phrase in (rule.phrase, rule.alternate)]
+    said = {words[phrase]: phrase for phrase in (*ids, *config.cues.phrases, "chime") if phrase in words}
+    return {phrase: text for text, phrase in said.items()}
+
+
 def _serving(session: Session, config: Config, url: str, link: Link) -> Serving:
     broker = BrokerAddress.parse(url)
     return Serving(
@@ -51,5 +60,5 @@ def _serving(session: Session, config: Config, url: str, link: Link) -> Serving:
         root=Address(config.mqtt.topic_root, session.info).top,
         runner=session.info.runner,
         language=config.cues.language,
-        phrases=session.tally.words,
+        phrases=_sayable(config, session.tally.words),
     )

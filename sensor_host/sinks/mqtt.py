@@ -389,11 +389,20 @@ class MqttSink:
             case "history":
                 self._answer_history(command)
                 return
+            case "say":
+                objection = self._say(Command(now_s, command.name, command.value))
             case "metronome":
                 self._inject(Command(now_s, command.name, f"{command.rate_spm:g}"))
             case "mute" | "unmute" | "focus" | "swap_sides":
                 self._inject(Command(now_s, command.name, command.value))
         self._put(Answer(command.id, command.name, ok=not objection, error=objection))
+
+    def _say(self, command: Command) -> str:
+        """Pass on what a person says; return why not, or nothing."""
+        if command.value not in self._address.words:
+            return f"there is no phrase {command.value!r}: write the id of one of the catalogue"
+        self._inject(command)
+        return ""
 
     def _lease(self, command: CommandPayload) -> str:
         """Publish samples for as long as asked; return why not, or nothing."""

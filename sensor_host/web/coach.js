@@ -34,15 +34,19 @@ export function coach() {
   function card(runner) {
     const made = (name, parent, text = "", more = {}) =>
       parent.appendChild(Object.assign(document.createElement(name), { textContent: text, ...more }));
-    const item = made("li", document.getElementById("runners"), "", { className: "card" });
+    const list = document.getElementById("runners");
+    const item = made("li", list, "", { className: "card" });
     item.dataset.runner = runner;
+    // by name, whoever was heard first
+    list.insertBefore(item, [...list.children].find((other) => other.dataset.runner > runner) ?? null);
     made("h2", item, runner);
     const how = made("p", item, "Waiting", { className: "how" });
-    const list = made("dl", item);
+    const figures = made("dl", item);
     const shown = {};
     for (const [title, key, unit] of FIGURES) {
-      made("dt", list, title);
-      const place = made("dd", list);
+      const pair = made("div", figures);
+      made("dt", pair, title);
+      const place = made("dd", pair);
       shown[key] = made("b", place, "–");
       made("small", place, ` ${unit}`);
     }

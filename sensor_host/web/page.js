@@ -111,6 +111,7 @@ function run(runner) {
     element("words").textContent = body.words;
     element("cue").dataset.on = "yes";
     element("cue").dataset.side = body.side;
+    fit();
     clearTimeout(silence);
     // 8 s: twenty steps, long enough for a second look
     silence = setTimeout(() => {
@@ -118,6 +119,18 @@ function run(runner) {
       element("cue").dataset.on = "no";
     }, 8000);
   }
+
+  /** Make the words as large as their box allows. */
+  function fit() {
+    const words = element("words");
+    const box = element("cue");
+    words.style.fontSize = "";
+    for (let size = parseFloat(getComputedStyle(words).fontSize); size > 14; size -= 2) {
+      if (words.scrollHeight <= box.clientHeight && words.scrollWidth <= box.clientWidth) break;
+      words.style.fontSize = `${size - 2}px`;
+    }
+  }
+  addEventListener("resize", fit);
 
   // -------------------------------------------------------------- the belt
 

@@ -17,6 +17,7 @@ has no clock.
    notice.
 6. A cue names a phrase by its id. What that is in words is known to whoever speaks or shows it.
 7. What became of a correction is said `OUTCOME_S` after it.
+8. What a person has said (the command `say`) is passed on at once, and counts as a correction for those that follow.
 """
 
 from __future__ import annotations
@@ -101,6 +102,10 @@ class _Pending:
     value: float
 
 
+SAID = "say"
+"""The rule of a cue that a person has sent."""
+
+
 class Coach:
     """Turns measured steps into cues; what it says depends on nothing but the items it was given, in their order."""
 
@@ -156,6 +161,8 @@ class Coach:
                 if item.kind == "sensor_slipped":
                     # whoever hears of that need hear nothing else right after it
                     self._corrected_s = item.decided_at_s
+            case Command(name="say"):
+                yield from self._pass_on(item)
             case Command():
                 self._obey(item)
             case _:
@@ -193,6 +200,24 @@ class Coach:
         side, usable, contact_s = self._steps.pop(stride.step_index, (stride.side, False, nan))
         metrics = {**stride.metrics, "peak_force_ratio": _peak_force(contact_s, stride.metrics)}
         yield from self._measured(stride.completed_at_s, metrics, side, usable=usable)
+
+    def _pass_on(self, said: Command) -> Iterator[Cue]:
+        if not said.value:
+            return
+        self._cues += 1
+        self._said_s.append(said.t_s)
+        self._corrected_s = said.t_s
+        yield Cue(
+            cue_id=self._cues,
+            rule=SAID,
+            kind="phrase",
+            phrase=said.value,
+            side=Side.UNKNOWN,
+            # the highest: a person sees more than a sensor
+            priority=9,
+            decided_at_s=said.t_s,
+            expires_s=self._settings.expires_s,
+        )
 
     def _obey(self, command: Command) -> None:
         if command.name == "mute":

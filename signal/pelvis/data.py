@@ -106,7 +106,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An order of runner or coach: mute, unmute, focus, swap_sides to the core, metronome to the host's ear."""
+    """An order of runner or coach: mute, unmute, focus, say, swap_sides to the core, metronome to the host's ear."""
 
     t_s: float
     name: str

@@ -80,7 +80,8 @@ class Pipeline:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings = settings or Settings()
-        self._coach = Coach(settings.cues, settings.rules) if settings.cues is not None else None
+        # without rules it is silent, and still passes on what a person says
+        self._coach = Coach(settings.cues, settings.rules if settings.cues is not None else ())
         self._aligner = Aligner()
         self._tracker = AttitudeTracker()
         self._past = Past()
@@ -109,7 +110,7 @@ class Pipeline:
             self._steps.swap_sides()
         if isinstance(item, Speed):
             self._steps.take_speed(item)
-        if self._coach is not None and isinstance(item, Speed | Command | Marker | HeartRate):
+        if isinstance(item, Speed | Command | Marker | HeartRate):
             yield from self._coach.consider(item)
 
     def finish(self) -> Iterator[CoreOutput]:
@@ -119,9 +120,6 @@ class Pipeline:
             yield from self._strides.measure(self._steps.finish(self._past.known_s(last)))
 
     def _coached(self, said: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
-        if self._coach is None:
-            yield from said
-            return
         for item in said:
             yield item
             yield from self._coach.consider(item)
