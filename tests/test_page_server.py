@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -262,6 +263,46 @@ async def test_a_page_gets_through_to_either_broker(broker: BrokerAddress, unuse
         assert await page.recv() == b"\x90\x03\x00\x01\x00"  # SUBACK
         await page.send(publish_packet("hipdrive/v1/ada/cmd"))
         assert await page.recv() == publish_packet("hipdrive/v1/ada/cmd")
+
+
+async def test_behind_tls_and_before_a_broker_with_passwords_it_is_the_same(
+    needs: Needs, tmp_path: Path, unused_tcp_port_factory: Callable[[], int]
+) -> None:
+    port, broker_port = unused_tcp_port_factory(), unused_tcp_port_factory()
+    key, certificate, passwords, conf = (tmp_path / name for name in ("key.pem", "cert.pem", "passwords", "conf"))
+    request = (needs("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test")
+    to = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate)
+    subprocess.run([*request, *to], check=True, capture_output=True)
+    subprocess.run([needs("mosquitto_passwd"), "-b", "-c", passwords, "ada", "secret"], check=True, capture_output=True)
+    passwords.chmod(0o600)
+    user = ["user root"] if os.geteuid() == 0 else []
+    conf.write_text("\n".join((f"listener {broker_port} 127.0.0.1", f"password_file {passwords}", *user, "")))
+    broker = subprocess.Popen([needs("mosquitto"), "-c", conf], stderr=subprocess.PIPE, text=True)
+    assert broker.stderr is not None
+    try:
+        said: list[str] = []
+        while "running" not in (line := broker.stderr.readline()):
+            said.append(line)
+            assert line, said
+        order = Serving(
+            bind="127.0.0.1",
+            port=port,
+            token=TOKEN,
+            certificate=str(certificate),
+            key=str(key),
+            broker_port=broker_port,
+            broker_user="ada",
+            broker_password="secret",
+        )
+        trusting = ssl.create_default_context(cafile=certificate)
+        door = f"wss://127.0.0.1:{port}/{TOKEN}/mqtt"
+        async with PageServer(order).open(), connect(door, ssl=trusting, compression=None) as page:
+            await page.send(connect_packet())
+            assert await page.recv() == b"\x20\x02\x00\x00"  # CONNACK: accepted
+    finally:
+        broker.kill()
+        broker.wait()
+        broker.stderr.close()
 
 
 @pytest.mark.parametrize("said", [connect_packet("wrong"), b"\x30\x00"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -37,6 +38,10 @@ def add_page(session: Session, config: Config, url: str | None, *, aside: bool) 
     session.add(PageSink(_serving(session, config, url, link), str(link), report=session.report))
 
 
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser()) if path else ""
+
+
 def _sayable(config: Config, words: Mapping[str, str]) -> dict[str, str]:
     """Return what a coach may send: the phrases of the rules, the user's own, and praise; each wording once."""
     ids = [phrase for rule in coaching(config.cues)[1] for phrase in (rule.phrase, rule.alternate)]
@@ -50,8 +55,8 @@ def _serving(session: Session, config: Config, url: str, link: Link) -> Serving:
         bind=link.bind,
         port=link.port,
         token=link.token,
-        certificate=config.page.certificate,
-        key=config.page.key,
+        certificate=_expanded(config.page.certificate),
+        key=_expanded(config.page.key),
         broker_host=broker.host,
         broker_port=broker.port,
         broker_tls=broker.tls,
