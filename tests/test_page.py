@@ -325,6 +325,8 @@ def test_the_belt_is_drawn_as_seen_from_behind(eve: tuple[Phone, Broker]) -> Non
         broker.say("samples", pack_samples(motion, 0))
         broker.say("metrics", {"t_s": 1})
         seen.until_text("#level", f"^The {higher} side is up by [23] degrees$")
+        # the belt is drawn with the next frame
+        seen.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         # a smaller y is higher on a screen
         left, right = (
             seen.page.evaluate(f"() => document.querySelector('.hip.{side}').getBoundingClientRect().y")
