@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sensor_host import places
-from sensor_host.errors import ConfigError, InputError, OutputError
+from sensor_host.errors import ConfigError, InputError
 
 SENSORS_SCHEMA = 1
 
@@ -157,8 +157,4 @@ def save(known: KnownSensors) -> None:
     OutputError
         When the folder is read-only or the disk full; the old file is then untouched.
     """
-    path = places.sensors_path()
-    try:
-        places.replace_file(path, msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+    places.replace_file(places.sensors_path(), msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")

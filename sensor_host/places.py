@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from sensor_host.errors import OutputError
+
 APP = "hipdrive"
 
 
@@ -63,9 +65,16 @@ def replace_file(path: Path, data: bytes) -> None:
 
     Raises
     ------
-    OSError
+    OutputError
         When the folder is read-only or the disk full; the old file is then untouched.
     """
+    try:
+        _replace(path, data)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # a name of its own: two programs that save at once must not write into one file
     handle, name = tempfile.mkstemp(prefix=path.name, suffix=".partial", dir=path.parent)

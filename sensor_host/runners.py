@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sensor_host import places
-from sensor_host.errors import InputError, OutputError
+from sensor_host.errors import InputError
 
 PROFILE_SCHEMA = 1
 
@@ -123,9 +123,5 @@ def save(profile: Profile) -> Profile:
         When the folder is read-only or the disk full; the old file is then untouched.
     """
     following = msgspec.structs.replace(profile, schema=PROFILE_SCHEMA, version=profile.version + 1)
-    path = places.profile_path(profile.runner)
-    try:
-        places.replace_file(path, encode(following))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+    places.replace_file(places.profile_path(profile.runner), encode(following))
     return following

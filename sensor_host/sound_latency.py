@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from sensor_host import places
 from sensor_host.config import SoundConfig
-from sensor_host.errors import InputError, OutputError
+from sensor_host.errors import InputError
 from sensor_host.player.children import ask
 from sensor_host.player.output import PROBE_TIMEOUT_S
 
@@ -100,8 +100,4 @@ def save(latencies: DeviceLatencies) -> None:
     OutputError
         When the folder is read-only or the disk full; the old file is then untouched.
     """
-    path = places.sound_path()
-    try:
-        places.replace_file(path, msgspec.json.format(msgspec.json.encode(latencies), indent=2) + b"\n")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", path=str(path)) from error
+    places.replace_file(places.sound_path(), msgspec.json.format(msgspec.json.encode(latencies), indent=2) + b"\n")

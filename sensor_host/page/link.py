@@ -13,7 +13,7 @@ from typing import Final
 
 from sensor_host import places
 from sensor_host.config import PageConfig
-from sensor_host.errors import ConfigError, OutputError
+from sensor_host.errors import ConfigError
 
 # beside the broker's 18833
 DEFAULT_PORT: Final = 18880
@@ -89,11 +89,8 @@ def _token() -> str:
     if re.fullmatch(r"[A-Za-z0-9_-]{16,64}", known):
         return known
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    try:
-        # a new file is the owner's alone
-        places.replace_file(path, token.encode())
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    # a new file is the owner's alone
+    places.replace_file(path, token.encode())
     return token
 
 
