@@ -264,7 +264,8 @@ class Form:
     event: str = ""
 
 
-_FORMS: Final[dict[type, Form]] = {}
+FORMS: Final[dict[type, Form]] = {}
+"""How each kind of item is written, by its type."""
 
 
 def _form(
@@ -292,7 +293,7 @@ def _form(
         ],
     )
     names = tuple((metric.name, metric.error_name) for metric in metrics)
-    _FORMS[item] = Form(level, payload, own, names, tuple(session), event)
+    FORMS[item] = Form(level, payload, own, names, tuple(session), event)
     return payload
 
 
@@ -367,7 +368,7 @@ class AnswerPayload(Struct, frozen=True, kw_only=True):
     strides: Annotated[tuple[StridePayload, ...], Meta(description="As published on `stride`.")]  # type: ignore[valid-type]
 
 
-_FORMS[Answer] = Form("resp", AnswerPayload, ("id", "name", "ok", "error", "part", "parts"))
+FORMS[Answer] = Form("resp", AnswerPayload, ("id", "name", "ok", "error", "part", "parts"))
 
 
 def read_command(payload: bytes) -> CommandPayload:
@@ -563,7 +564,7 @@ class Message:
 
 def level_of(item: Published) -> str:
     """Return the topic level an item is published on."""
-    return "samples" if isinstance(item, Motion) else _FORMS[type(item)].level
+    return "samples" if isinstance(item, Motion) else FORMS[type(item)].level
 
 
 def encode(item: Published, n: int, address: Address) -> Message:
@@ -571,7 +572,7 @@ def encode(item: Published, n: int, address: Address) -> Message:
     if isinstance(item, Motion):
         level, payload = "samples", pack_samples(item, n)
     else:
-        form = _FORMS[type(item)]
+        form = FORMS[type(item)]
         level, payload = form.level, _encode_json(_body(item, form, n, address))
     topic = TOPICS[level]
     return Message(address.topic(level), payload, topic.qos, topic.retain, level)

@@ -22,7 +22,7 @@ from pelvis.data import Motion, Side, Step, StepInputs, StrideInputs
 from pelvis.metrics import STEP_METRICS, STRIDE_METRICS
 from sensor_host.errors import DecodeError
 from sensor_host.messages import (
-    _FORMS,
+    FORMS,
     NOTES,
     SAMPLES_MAX_ROWS,
     TOPICS,
@@ -311,5 +311,5 @@ def test_no_motion_makes_no_packet() -> None:
 
 
 def test_metric_names_never_hide_a_field_of_the_message() -> None:
-    for form in _FORMS.values():
+    for form in FORMS.values():
         assert not set(form.metrics) & {*form.own, *form.session}
