@@ -209,7 +209,10 @@ async def test_the_strap_waits_until_the_clip_is_connected_again(open_bluetooth:
         listener = run.listener
         await bluetooth.until(1, "subscribed")
         await bluetooth.reach(0, within=False)
+        # a strap that is lost before the clip is known to be may come back at once
+        await listener.until(lambda: listener.state("pelvis") not in ("", "connected"))
         await bluetooth.drop(1)
+        await listener.until(lambda: listener.state("heart_rate") != "connected")
         # the clip was searched for in vain, in which time the strap would have been found many times over
         await listener.until(lambda: "not heard" in listener.link("pelvis").detail)
         assert listener.state("heart_rate") != "connected"

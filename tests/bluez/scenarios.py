@@ -226,8 +226,7 @@ async def test_a_sensor_that_another_host_holds_is_not_heard_and_the_words_say_s
 async def test_a_sensor_that_refuses_to_start_is_told_by_its_error(open_bluetooth: OpenBluetooth) -> None:
     async with open_bluetooth(RUNNER) as bluetooth, BleSource(SENSOR) as source, aclosing(aiter(source)) as arrivals:
         await bluetooth.refuse_writes(0, 0x80)  # unknown command
-        lost = await until_state(arrivals, "lost")
-        assert "refuses what it is asked for (ATT error 0x80" in lost.detail
+        await until_state(arrivals, "lost", "refuses what it is asked for (ATT error 0x80")
         await until_state(arrivals, "connected")
         await next_data(arrivals, 10)
 
