@@ -179,6 +179,7 @@ NOTES: Final[Mapping[str, str]] = {
     "contact_time_balance_ratio": "The left foot's share of contact time; null before 123 steps of each foot.",
     "contact_time_balance_se_ratio": "Standard error of the balance.",
     "activity": "What the runner is doing.",
+    "muted": "Whether the runner wants to hear nothing; `state` is said anew when that changes.",
     "session_id": "Identifies the session and its recording.",
     "runner": "Who runs; the same as in the topic.",
     "start_utc": "When the session began, ISO 8601.",
@@ -497,7 +498,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
     for topic in (
         Topic(
             "state",
-            "Online, offline or lost (the last will), and which session this is.",
+            "Online, offline or lost (the last will), which session this is, and whether it is muted.",
             (StatePayload,),
             qos=1,
             retain=True,

@@ -157,10 +157,14 @@ class SinkState:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """The session began, goes on or ended: ``state`` is online, lost or offline."""
+    """The session began, goes on or ended: ``state`` is online, lost or offline.
+
+    ``muted``: the runner wants to hear nothing. Said anew whenever that changes.
+    """
 
     state: str
     detail: str = ""
+    muted: bool = False
 
 
 Said: TypeAlias = CoreOutput | Gap | Marker | HeartRate | Speed | Command | LinkHealth | SinkState | SessionState

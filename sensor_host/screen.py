@@ -106,7 +106,7 @@ class Readings:
         self.heart_rate: HeartRate | None = None
         self.cue: Cue | None = None
         self.notice: Notice | None = None
-        self.muted = False
+        self.state = SessionState("")
         self.marker: Marker | None = None
         self.marks = 0
         self.changed = True
@@ -137,8 +137,8 @@ class Readings:
             case LinkHealth():
                 self.links[item.role] = item
                 self._reach(item.t_s)
-            case Command(name="mute" | "unmute"):
-                self.muted = item.name == "mute"
+            case SessionState():
+                self.state = item
             case Marker():
                 self.marker = item
                 self.marks += 1
@@ -215,7 +215,7 @@ def event_line(readings: Readings, item: Said) -> str:
             text = f"{item.kind} at {clock_text(item.t_s)} {item.text}"
         case Command():
             text = f"{item.name.replace('_', ' ')} {item.value}"
-        case SessionState():
+        case SessionState() if item.state != readings.state.state:
             text = f"{readings.session.mode} session {readings.session.session_id}: {item.state} {item.detail}"
         case LinkHealth():
             link = readings.links.get(item.role)
@@ -407,7 +407,7 @@ def _sink_lines(readings: Readings) -> list[Line]:
 def _key_line(readings: Readings) -> Line:
     parts: Line = []
     for key in KEYS:
-        does = "speak again" if key is MUTE and readings.muted else key.does
+        does = "speak again" if key is MUTE and readings.state.muted else key.does
         parts += [Segment(key.sign, BOLD), Segment(f" {does}   ", FAINT)]
     marker = readings.marker
     if marker is not None:
@@ -416,7 +416,7 @@ def _key_line(readings: Readings) -> Line:
 
 
 def _cue_line(readings: Readings) -> Line:
-    muted = [Segment("muted   ", WARN)] if readings.muted else []
+    muted = [Segment("muted   ", WARN)] if readings.state.muted else []
     cue = readings.cue
     if cue is None:
         return _labelled("cue", [*muted, Segment("none yet", FAINT)])

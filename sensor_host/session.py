@@ -111,7 +111,7 @@ class Session:
 
     @property
     def muted(self) -> bool:
-        """Whether the coach was told to be silent."""
+        """Whether the runner wants to hear nothing."""
         return self._muted
 
     def now_s(self) -> float:
@@ -202,13 +202,18 @@ class Session:
         if isinstance(item, Samples):
             self.tally.span(item)
         else:
-            if isinstance(item, Command) and item.name in ("mute", "unmute"):
-                self._muted = item.name == "mute"
             self._say(item)
+            if isinstance(item, Command) and item.name in ("mute", "unmute"):
+                self._mute(muted=item.name == "mute")
         for said in self._pipeline.feed(item):
             self._say(said)
             if isinstance(said, ProvisionalContact):
                 self._time_contact(said, t_host_s)
+
+    def _mute(self, *, muted: bool) -> None:
+        if muted is not self._muted:
+            self._muted = muted
+            self._say(SessionState("online", muted=muted))
 
     def _time_contact(self, contact: ProvisionalContact, t_host_s: float) -> None:
         """Count how old a contact was when it was received, and how long until its tone was ordered."""
@@ -253,7 +258,7 @@ class Session:
         for chain in self._router.chains.values():
             self._say(self._health(chain, self.tally.last_s))
         self.tally.finish()
-        self._say(SessionState("offline"))
+        self._say(SessionState("offline", muted=self._muted))
 
     # ------------------------------------------------------------ sinks
 

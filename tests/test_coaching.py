@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from pelvis.blocks import LIVE_SHARES, OFF_S, ON_S, Stretches, block_of, is_live
-from pelvis.cues import Baseline, Coach, CueSettings, Said
+from pelvis.cues import THROUGH_MUTE, Baseline, Coach, CueSettings, Said
 from pelvis.data import (
     Activity,
     ActivityState,
+    Command,
     Cue,
     CueOutcome,
     HeartRate,
@@ -281,6 +282,14 @@ def test_a_heart_above_its_limit_is_told_at_once_and_rarely() -> None:
     cues = listen(run, CueSettings(heart_rate_max_bpm=180.0))
     assert [(cue.rule, cue.priority, cue.decided_at_s) for cue in cues] == [("heart_rate_limit", 9, 30.0)]
     assert listen(run, CueSettings()) == []
+
+
+def test_the_limit_of_the_heart_is_told_to_a_runner_who_is_muted() -> None:
+    run = Run(60.0).also(2.0, Command(2.0, "mute"))
+    for t_s in range(3, 60):
+        run.also(float(t_s), HeartRate(float(t_s), 181.0))
+    (cue,) = listen(run, CueSettings(heart_rate_max_bpm=180.0))
+    assert cue.rule in THROUGH_MUTE
 
 
 def test_nothing_follows_the_word_that_the_sensor_has_slipped() -> None:

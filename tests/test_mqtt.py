@@ -241,6 +241,21 @@ async def test_a_newcomer_sees_state_and_figures_at_once(url: str, needs: Needs)
     assert {message.level for message in late.heard} == {PROBE, "state", "metrics", "summary", "activity"}
 
 
+async def test_a_newcomer_sees_whether_the_run_is_muted(url: str, needs: Needs) -> None:
+    seen = []
+    async with listening(needs, url) as early, running(make_sink(url)) as sink:
+        sink.put(SessionState("online"))
+        assert (await early.until("state", state="online")).body["muted"] is False
+        for muted in (True, False):
+            sink.put(SessionState("online", muted=muted))
+            await early.until("state", muted=muted, state="online")
+            async with listening(needs, url) as late:
+                seen.append((await late.until("state", state="online")).body["muted"])
+        numbers = [message.body["n"] for message in early.of("state")]
+    assert seen == [True, False]
+    assert numbers == list(range(len(numbers)))
+
+
 async def test_what_is_heard_is_numbered_without_a_hole(url: str, needs: Needs) -> None:
     async with listening(needs, url) as listener:
         async with running(make_sink(url)) as sink:

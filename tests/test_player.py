@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from sensor_host.player.desk import LOOK_AGAIN_MAX_S, WORDS_WAIT_S, Desk
 from sensor_host.player.orders import (
     Beat,
     Dropped,
+    Mute,
     Play,
     Played,
     Ready,
@@ -154,6 +156,19 @@ def test_ending_fades_out_within_one_block() -> None:
     assert not filled(mixer, 480).any()
 
 
+def test_a_hushed_sound_fades_within_20_ms_and_what_comes_after_is_whole() -> None:
+    mixer = Mixer()
+    mixer.add(np.full((tones.RATE_HZ, 2), 0.5, np.float32))
+    assert filled(mixer, 480)[-1, 0] == 0.5
+    mixer.add(np.full((tones.RATE_HZ, 2), 0.5, np.float32))
+    mixer.hush()
+    fading = filled(mixer, 4800)[:, 0]
+    assert np.abs(np.diff(fading, prepend=0.5)).max() < 0.01
+    assert not fading[960:].any()
+    mixer.add(np.full((100, 2), 0.5, np.float32))
+    assert np.all(filled(mixer, 100) == 0.5)
+
+
 def filled(mixer: Mixer | Metronome, n: int) -> tones.Sound:
     block = np.empty((n, 2), np.float32)
     mixer.fill(block)
@@ -172,11 +187,15 @@ class Shelf:
     def __init__(self) -> None:
         self.sounds: list[tones.Sound] = []
         self.metronome = None
+        self.hushed = 0
         self.plugged = True
 
     def play(self, stereo: tones.Sound) -> None:
         if self.plugged:
             self.sounds.append(stereo)
+
+    def hush(self) -> None:
+        self.hushed += 1
 
     def beat(self, metronome: Metronome) -> None:
         self.metronome: Metronome | None = metronome
@@ -251,6 +270,52 @@ class Bench:
 
 def cue(order_id: int, *, deadline_s: float = 100.0, priority: int = 5, words: str = "Run tall") -> Play:
     return Play("cue", deadline_s, words=words, priority=priority, order_id=order_id)
+
+
+def test_mute_ends_what_sounds_and_drops_what_waits_and_what_comes() -> None:
+    bench = Bench(voice=Voice())
+    for order_id in (1, 2):
+        bench.desk.take(cue(order_id), 0.0)
+    bench.desk.work(0.0)
+    bench.desk.take(Mute(muted=True), 0.5)
+    bench.tick(0.6, order_id=3)
+    bench.desk.take(cue(4), 0.6)
+    bench.desk.work(5.0)
+    assert bench.played == [1]
+    assert bench.shelf.hushed == 1
+    assert bench.dropped == [(2, "muted"), (3, "muted"), (4, "muted")]
+    bench.desk.take(Mute(muted=False), 6.0)
+    bench.tick(6.0, order_id=5)
+    assert bench.played == [1, 5]
+
+
+def test_what_goes_through_mute_is_heard_to_its_end() -> None:
+    bench = Bench(voice=Voice())
+    bench.desk.take(msgspec.structs.replace(cue(1), through_mute=True), 0.0)
+    bench.desk.work(0.0)
+    bench.desk.take(msgspec.structs.replace(cue(2), through_mute=True), 0.1)
+    bench.desk.take(Mute(muted=True), 0.2)
+    bench.desk.work(5.0)
+    assert bench.shelf.hushed == 0
+    assert bench.played == [1, 2]
+    assert bench.dropped == []
+
+
+def test_a_muted_metronome_lets_its_stream_rest() -> None:
+    bench = Bench()
+    bench.desk.take(Beat(180.0), 0.0)
+    bench.desk.work(0.0)
+    metronome = bench.shelf.metronome
+    assert metronome is not None
+    assert filled(metronome, 480).any()
+    bench.desk.take(Mute(muted=True), 1.0)
+    bench.desk.work(1.0)
+    filled(metronome, tones.RATE_HZ)
+    assert not filled(metronome, 480).any()
+    assert metronome.resting
+    bench.desk.take(Mute(muted=False), 2.0)
+    bench.desk.work(2.0)
+    assert filled(metronome, tones.RATE_HZ).any()
 
 
 def test_cues_follow_one_another_and_never_overlap() -> None:

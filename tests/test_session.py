@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pelvis.data import Marker, Motion, Step, Stride
+from pelvis.data import Command, Marker, Motion, Step, Stride
 from pelvis.pipeline import Settings
 from pelvis.simulate import Scenario
 from sensor_host import session as session_module
@@ -216,6 +216,28 @@ async def test_what_is_injected_is_recorded_said_and_replayed_where_it_came(tmp_
     (where,) = [number for number, arrival in enumerate(arrivals) if isinstance(arrival, Injected)]
     assert arrivals[where].item == Marker(3.5, "lap")
     assert 3.0 < arrivals[where - 1].t_host_s == arrivals[where].t_host_s < 10.0
+
+
+async def test_that_the_run_is_muted_is_said_when_it_changes_and_only_then() -> None:
+    class Presses(Listener):
+        async def run(self) -> None:
+            for name in ("mute", "mute", "unmute"):
+                session.inject(Command(0.0, name))
+            await super().run()
+
+    listener = Listener()
+    source = simulated()
+    async with source:
+        session = Session(info(source), source, Settings())
+        session.add(listener)
+        session.add(Presses("presses"))
+        await session.run()
+    assert [(said.state, said.muted) for said in listener.of(SessionState)] == [
+        ("online", False),
+        ("online", True),
+        ("online", False),
+        ("offline", False),
+    ]
 
 
 async def test_stop_ends_an_endless_run_in_order(tmp_path: Path) -> None:

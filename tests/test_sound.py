@@ -19,7 +19,7 @@ from pelvis.data import Command, Cue, ProvisionalContact, Side
 from sensor_host.config import SoundConfig
 from sensor_host.player import process
 from sensor_host.player.process import PLAYER_COMMAND
-from sensor_host.ports import Mode, SensorInfo, SessionInfo, SinkState
+from sensor_host.ports import Mode, SensorInfo, SessionInfo, SessionState, SinkState
 from sensor_host.sinks.sound import SoundSink
 from tests.said_examples import step
 
@@ -246,6 +246,31 @@ async def test_a_player_that_crashes_is_started_again_and_heard(ear: Any) -> Non
             sink.put(cue())
             assert len(await sound_of(recording, 1.5)) > 0
     assert "starts again" in failed.detail
+
+
+async def test_mute_silences_everything_but_a_person_and_outlives_the_player(ear: Any) -> None:
+    async with running(SoundConfig(metronome_spm=200, sonify="contacts")) as (sink, states):
+        await states.wait_for("ready")
+        with ear.listening() as recording:
+            sink.put(cue(1))
+            await sound_of(recording, 0.1)
+            sink.put(SessionState("online", muted=True))
+            # 0.2 s of beats lie ready in the metronome's stream, and a sound server has a reserve of its own.
+            await asyncio.to_thread(recording.next, 0.6)
+            sink.put(cue(2))
+            sink.put(ProvisionalContact(1, 0.9, Side.LEFT, 0.96))
+            silence = [await asyncio.to_thread(recording.next, 0.7)]
+            os.kill(only_child(), signal.SIGKILL)
+            await states.wait_for("ready", 2)
+            sink.put(ProvisionalContact(1, 0.9, Side.LEFT, 0.96))
+            silence.append(await asyncio.to_thread(recording.next, 0.7))
+            sink.put(replace(cue(3), rule="say"))
+            said = await asyncio.to_thread(recording.next, 0.7)
+            sink.put(SessionState("online"))
+            beats = await asyncio.to_thread(recording.next, 2.0)
+    assert max(np.abs(part).max() for part in silence) < recording.audible
+    assert np.abs(said).max() > recording.audible
+    assert np.median(beats_spm(beats[recording.rate_hz :], recording.rate_hz)) == pytest.approx(200, abs=1)
 
 
 async def test_a_player_that_never_starts_is_tried_at_longer_and_longer_intervals() -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 
 from sensor_host.player import tones
 from sensor_host.player.beats import DUCKED, Metronome
-from sensor_host.player.orders import Beat, Cadence, Dropped, Play, Played, Ready, Report, Setup, Silent
+from sensor_host.player.orders import Beat, Cadence, Dropped, Mute, Play, Played, Ready, Report, Setup, Silent
 from sensor_host.player.output import NoOutputError, Opener, Output
 from sensor_host.player.speech import Engine
 from sensor_host.player.tempo import Tempo
@@ -68,6 +68,8 @@ class Desk:
         self._tempo = Tempo()
         self._metronome: Metronome | None = None
         self._busy_until_s = -math.inf
+        self._muted = False
+        self._heard_anyway = False
         self._opened_s = -math.inf
         self._look_again_s = math.inf
         self._pause_s = LOOK_AGAIN_MIN_S
@@ -82,13 +84,17 @@ class Desk:
         for words in setup.phrases:
             self._render(words)
 
-    def take(self, order: Play | Beat | Cadence, now_s: float) -> None:
+    def take(self, order: Play | Beat | Cadence | Mute, now_s: float) -> None:
         """Accept an order; what is neither a cue nor the metronome's sounds at once."""
         match order:
             case Beat():
                 self._tempo.take(order, now_s)
             case Cadence():
                 self._tempo.hear(order.cadence_spm, now_s)
+            case Mute():
+                self._mute(order, now_s)
+            case Play(through_mute=False) if self._muted:
+                self._report(Dropped(order.order_id, order.sound, "muted"))
             case Play(sound="cue"):
                 self._render(order.words)
                 self._taken += 1
@@ -144,6 +150,20 @@ class Desk:
             sound = tones.in_turn(sound, tones.pattern(order.words) if spoken is None else spoken)
         if self._play(order, sound, now_s, spoken=spoken is not None):
             self._busy_until_s = now_s + len(sound) / tones.RATE_HZ + BREATH_S
+            self._heard_anyway = order.through_mute
+
+    def _mute(self, order: Mute, now_s: float) -> None:
+        self._muted = order.muted
+        if not self._muted:
+            return
+        for *_, waiting in self._waiting:
+            if not waiting.through_mute:
+                self._report(Dropped(waiting.order_id, waiting.sound, "muted"))
+        self._waiting = [entry for entry in self._waiting if entry[-1].through_mute]
+        heapq.heapify(self._waiting)
+        if self._output is not None and not (self._heard_anyway and now_s < self._busy_until_s):
+            self._output.hush()
+            self._busy_until_s = now_s
 
     def _render(self, words: str) -> None:
         if self._engine is None or not words or words in self._spoken:
@@ -156,6 +176,8 @@ class Desk:
 
     def _keep_time(self, now_s: float) -> None:
         rate_spm, heard = self._tempo.now(now_s)
+        if self._muted:
+            rate_spm = 0.0
         if self._output is None or (self._metronome is None and rate_spm == 0):
             return
         if self._metronome is None:

@@ -30,7 +30,7 @@ class Play(msgspec.Struct, frozen=True, tag="play", omit_defaults=True):
 
     ``pan`` is -1 for the left ear to 1 for the right; ``height`` -1 to 1 is that of a note or rustle. Cues follow one
     another, the higher ``priority`` first; all else sounds at once, over whatever is playing, and softer where that is
-    a cue. ``order_id`` comes back in the report.
+    a cue. ``through_mute``: it is heard by who is muted, too. ``order_id`` comes back in the report.
     """
 
     sound: SoundName
@@ -39,6 +39,7 @@ class Play(msgspec.Struct, frozen=True, tag="play", omit_defaults=True):
     pan: float = 0.0
     height: float = 0.0
     priority: int = 0
+    through_mute: bool = False
     order_id: int = 0
 
 
@@ -60,7 +61,13 @@ class Cadence(msgspec.Struct, frozen=True, tag="cadence"):
     cadence_spm: float
 
 
-Order: TypeAlias = Setup | Play | Beat | Cadence
+class Mute(msgspec.Struct, frozen=True, tag="mute"):
+    """Be silent from now on, or no longer: what sounds fades out, what waits is dropped, the metronome rests."""
+
+    muted: bool
+
+
+Order: TypeAlias = Setup | Play | Beat | Cadence | Mute
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -90,11 +97,11 @@ class Played(msgspec.Struct, frozen=True, tag="played"):
 
 
 class Dropped(msgspec.Struct, frozen=True, tag="dropped"):
-    """An order was not played: ``reason`` is stale or silent."""
+    """An order was not played: it came too late, nothing can be heard, or nothing is to be."""
 
     order_id: int
     sound: SoundName
-    reason: Literal["stale", "silent"]
+    reason: Literal["stale", "silent", "muted"]
 
 
 Report: TypeAlias = Ready | Silent | Played | Dropped

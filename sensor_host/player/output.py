@@ -34,6 +34,9 @@ BEATS_LATENCY_MS = 200
 # 20 ms: what a program that plays the metronome is given at a time
 BEATS_BLOCK_FRAMES = RATE_HZ // 50
 
+# 20 ms: gone at once, without a click
+FADE_S = 0.02
+
 # 5 s: a running stream costs 3 % of a core, starting one 1 ms; ticks keep it running, cues wake it
 REST_AFTER_S = 5.0
 
@@ -48,7 +51,7 @@ class NoOutputError(Exception):
 
 
 class Output(Protocol):
-    """A way out. ``play`` and ``beat`` return at once; ``alive`` is False once what was opened is gone."""
+    """A way out. Nothing here waits; ``alive`` is False once what was opened is gone."""
 
     @property
     def name(self) -> str: ...
@@ -57,6 +60,10 @@ class Output(Protocol):
     def device(self) -> str: ...
 
     def play(self, stereo: Sound) -> None: ...
+
+    def hush(self) -> None:
+        """Let what is played, but for the metronome, fade out at once."""
+        ...
 
     def beat(self, metronome: Metronome) -> None:
         """Let a metronome be heard that has begun to beat."""
@@ -85,6 +92,7 @@ class Mixer:
         self._beats: Metronome | None = None
         self._silent_frames = 0
         self._resting = False
+        self._hushing = False
         self._ending = False
 
     def add(self, stereo: Sound) -> bool:
@@ -92,6 +100,12 @@ class Mixer:
         with self._lock:
             self._arrived.append(stereo)
             return self._wake()
+
+    def hush(self) -> None:
+        """Let all that was added fade out within `FADE_S`."""
+        with self._lock:
+            self._arrived.clear()
+            self._hushing = True
 
     def carry(self, metronome: Metronome) -> bool:
         """Let a metronome be heard among the sounds; return True where the stream rests and must be started."""
@@ -115,6 +129,9 @@ class Mixer:
         """Write the next ``len(block)`` frames into ``block`` (n, 2); return False to let the stream rest."""
         block.fill(0)
         with self._lock:
+            if self._hushing:
+                self._sounding = [(_faded(sound[position:]), 0) for sound, position in self._sounding]
+                self._hushing = False
             self._sounding += [(sound, 0) for sound in self._arrived]
             self._arrived.clear()
             beating = self._beats is not None and self._beats.fill(block)
@@ -135,6 +152,11 @@ class Mixer:
             block *= np.linspace(1.0, 0.0, len(block), dtype=np.float32)[:, np.newaxis]
             self._sounding = []
         return True
+
+
+def _faded(sound: Sound) -> Sound:
+    n = min(len(sound), round(FADE_S * RATE_HZ))
+    return np.multiply(sound[:n], np.linspace(1.0, 0.0, n, dtype=np.float32)[:, np.newaxis], dtype=np.float32)
 
 
 class Stream:
@@ -212,6 +234,9 @@ class DeviceOutput:
         if self._mixer.add(stereo):
             self._events.start()
 
+    def hush(self) -> None:
+        self._mixer.hush()
+
     def beat(self, metronome: Metronome) -> None:
         try:
             if self._beats is None:
@@ -246,18 +271,29 @@ class ProgramOutput:
         self._beats_command = [*command, *beats_options]
         self._on_loss = on_loss
         self._failed = False
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._playing: list[subprocess.Popen[bytes]] = []
+        self._beating: list[subprocess.Popen[bytes]] = []
         self.name = name
         self.device = device
 
     def play(self, stereo: Sound) -> None:
-        self._start(self._command, self._hand_over, _pcm(stereo))
+        self._start(self._command, self._playing, self._hand_over, _pcm(stereo))
+
+    def hush(self) -> None:
+        for child in self._playing:
+            child.terminate()
 
     def beat(self, metronome: Metronome) -> None:
-        self._start(self._beats_command, self._hand_beats_over, metronome)
+        self._start(self._beats_command, self._beating, self._hand_beats_over, metronome)
 
-    def _start(self, command: list[str], give: Callable[[subprocess.Popen[bytes], Any], None], what: object) -> None:
-        self._running = [child for child in self._running if child.poll() is None]
+    def _start(
+        self,
+        command: list[str],
+        running: list[subprocess.Popen[bytes]],
+        give: Callable[[subprocess.Popen[bytes], Any], None],
+        what: object,
+    ) -> None:
+        running[:] = [child for child in running if child.poll() is None]
         try:
             child = subprocess.Popen(
                 command,
@@ -270,13 +306,13 @@ class ProgramOutput:
         except OSError:
             self._lose()
             return
-        self._running.append(child)
+        running.append(child)
         # A program reads no faster than it plays: a thread of its own waits for it.
         threading.Thread(target=give, args=(child, what), daemon=True).start()
 
     def _hand_over(self, child: subprocess.Popen[bytes], pcm: bytes) -> None:
         child.communicate(pcm)
-        if child.returncode > 0:  # below zero: ended by `close`
+        if child.returncode > 0:  # below zero: ended by `close` or `hush`
             self._lose()
 
     def _hand_beats_over(self, child: subprocess.Popen[bytes], metronome: Metronome) -> None:
@@ -297,7 +333,7 @@ class ProgramOutput:
         return not self._failed
 
     def close(self) -> None:
-        for child in self._running:
+        for child in (*self._playing, *self._beating):
             child.terminate()
 
 

@@ -154,6 +154,7 @@ class MqttSink:
         self._first_s = inf
         self._t_s = -inf
         self._activity = ActivityState.OTHER
+        self._muted = False
         self._recent = RecentSteps()
         self._tally = Tally()
         self._next_recent_s = -inf
@@ -174,10 +175,12 @@ class MqttSink:
             self._put_motion(item)
             return
         if isinstance(item, SessionState):
-            if item.state == "online":
+            if item.state != "online":
+                self._put_summary()
+            elif item.muted is self._muted:
                 # Said by every connection when it is made.
                 return
-            self._put_summary()
+            self._muted = item.muted
         message = self._put(item)
         if isinstance(item, Step | Stride):
             self._recent.add(item)
@@ -304,7 +307,7 @@ class MqttSink:
     def _connection(self) -> aiomqtt.Client:
         import aiomqtt
 
-        lost = encode(SessionState("lost"), self._numbers["state"] + 1, self._address)
+        lost = encode(SessionState("lost", muted=self._muted), self._numbers["state"] + 1, self._address)
         return aiomqtt.Client(
             self.broker.host,
             self.broker.port,
@@ -323,7 +326,7 @@ class MqttSink:
     async def _greet(self, client: aiomqtt.Client) -> _Wire:
         # Commands first: whoever reads "online" may send one at once.
         await client.subscribe(self._address.topic("cmd"), qos=1)
-        online = encode(SessionState("online"), self._numbers["state"], self._address)
+        online = encode(SessionState("online", muted=self._muted), self._numbers["state"], self._address)
         self._numbers["state"] += 1
         await client.publish(online.topic, online.payload, online.qos, online.retain)
         wire = _Wire(client)

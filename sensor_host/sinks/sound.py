@@ -7,13 +7,26 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from pelvis.cues import THROUGH_MUTE
 from pelvis.data import Command, Cue, ProvisionalContact, Side, Step, Stride
 from sensor_host.config import SoundConfig
 from sensor_host.outbox import Outbox, Policy
 from sensor_host.phrases import words_for, words_of
-from sensor_host.player.orders import Beat, Cadence, Dropped, Play, Played, Ready, Report, Setup, Silent, SoundName
+from sensor_host.player.orders import (
+    Beat,
+    Cadence,
+    Dropped,
+    Mute,
+    Play,
+    Played,
+    Ready,
+    Report,
+    Setup,
+    Silent,
+    SoundName,
+)
 from sensor_host.player.process import ORDERS_WAITING, PLAYER_COMMAND, PlayerProcess
-from sensor_host.ports import Said, SessionInfo, SinkState
+from sensor_host.ports import Said, SessionInfo, SessionState, SinkState
 from sensor_host.sonification import CONTACTS, Pace, Sonification
 
 # 0.2 s: later than this a tick belongs to no step any more
@@ -75,6 +88,7 @@ class SoundSink:
         self._sonification = Sonification(config.sonify) if config.sonify not in ("", CONTACTS) else None
         self._sonify_as: SoundName = config.sonify_as
         self._lasting = Beat(config.metronome_spm)
+        self._mute = Mute(muted=False)
         self._pace = Pace()
         self._words = words_of() if words is None else words
         ahead = tuple(dict.fromkeys(text for text in self._words.values() if "{" not in text))
@@ -83,7 +97,7 @@ class SoundSink:
         self._command = command
         self._restart_min_s = restart_min_s
         # None stands for "the player ended". More than the pipe takes would be stale before it is played.
-        self._outbox = Outbox[Play | Beat | Cadence | None](self.name, ORDERS_WAITING, Policy.DROP_OLDEST, _rank)
+        self._outbox = Outbox[Play | Beat | Cadence | Mute | None](self.name, ORDERS_WAITING, Policy.DROP_OLDEST, _rank)
         self._closing = asyncio.Event()
         self._current: object | None = None
         self._ended = ""
@@ -115,9 +129,13 @@ class SoundSink:
                         words="" if item.kind == "chime" else words_for(item, self._words),
                         pan=PAN[item.side],
                         priority=item.priority,
+                        through_mute=item.rule in THROUGH_MUTE,
                         order_id=item.cue_id,
                     )
                 )
+            case SessionState(muted=muted) if muted is not self._mute.muted:
+                self._mute = Mute(muted=muted)
+                self._outbox.put(self._mute)
             case ProvisionalContact() if self._ticks:
                 self._outbox.put(Play("tick", time.monotonic() + TICK_EXPIRES_S, pan=PAN[item.side]))
             case Step() | Stride():
@@ -178,13 +196,19 @@ class SoundSink:
             return
         try:
             player.send(self._setup)
+            player.send(self._mute)
             player.send(self._lasting)
             while orders := await self._outbox.take():
                 for order in orders:
                     if order is None:
                         return
-                    if not player.send(order):
-                        self._stale += 1
+                    if player.send(order):
+                        continue
+                    self._stale += 1
+                    if isinstance(order, Mute | Beat):
+                        # What lasts must not be missed: a new player is told all of it.
+                        self._ended = "it took no more orders"
+                        return
         finally:
             self._current = None
             await asyncio.to_thread(player.close)
@@ -232,10 +256,10 @@ def _passing(cue: Cue) -> Beat | None:
     )
 
 
-def _rank(order: Play | Beat | Cadence | None) -> int:
+def _rank(order: Play | Beat | Cadence | Mute | None) -> int:
     """Let what belongs to a step go first when there are too many orders; that the player ended is never lost."""
     match order:
-        case None:
+        case None | Mute():
             return 3
         case Beat():
             return 2

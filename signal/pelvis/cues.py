@@ -105,6 +105,12 @@ class _Pending:
 SAID = "say"
 """The rule of a cue that a person has sent."""
 
+HEART_LIMIT = "heart_rate_limit"
+"""The rule of a cue that says the runner's heart beats faster than he allows it to."""
+
+THROUGH_MUTE = frozenset({SAID, HEART_LIMIT})
+"""The rules that are heard by who wants to hear nothing: a person has a reason, and a limit was set to be kept."""
+
 
 class Coach:
     """Turns measured steps into cues; what it says depends on nothing but the items it was given, in their order."""
@@ -418,12 +424,12 @@ class Coach:
             return
         self._hot_since_s = min(self._hot_since_s, reading.t_s)
         seconds = reading.t_s - self._hot_since_s
-        if seconds >= _LIMIT_HOLDS_S and not self._muted and reading.t_s - self._limit_s >= _LIMIT_EVERY_S:
+        if seconds >= _LIMIT_HOLDS_S and reading.t_s - self._limit_s >= _LIMIT_EVERY_S:
             self._limit_s = self._corrected_s = reading.t_s
             self._said_s.append(reading.t_s)
             why: dict[str, float | str] = {"metric": "heart_rate_bpm", "value": reading.heart_rate_bpm}
             why |= {"baseline": limit_bpm, "seconds": seconds}
-            yield self._make(reading.t_s, "heart_rate_limit", "phrase", "heart_rate_limit", Side.UNKNOWN, LIMIT, why)
+            yield self._make(reading.t_s, HEART_LIMIT, "phrase", "heart_rate_limit", Side.UNKNOWN, LIMIT, why)
 
     def _split(self, t_s: float) -> Iterator[Cue]:
         """Say how fast a split was; where something else is being said it is left out."""
