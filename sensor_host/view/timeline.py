@@ -209,7 +209,7 @@ class Timeline:
             case SinkState():
                 self.sinks[item.sink] = item
             case SessionState():
-                self.state = item.state
+                self.state, self.muted = item.state, item.muted
             case HeartRate():
                 self.heart_rate = item
             case Speed():
