@@ -17,7 +17,7 @@ from pelvis import quality
 from pelvis.averages import BALANCE_STEPS
 from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.metrics import REFUSED, STEP_METRICS, STRIDE_METRICS, Metric
-from pelvis.steps import STRAIGHT_RADPS
+from pelvis.placement import STRAIGHT_RADPS
 from sensor_host import link_bench
 
 DOCS = Path(__file__).resolve().parent

@@ -141,7 +141,7 @@ class Pipeline:
         self._steps.origin_s = self._aligner.origin_s
         # what the block holds, each on the row that decides it
         happenings: list[tuple[int, int, Callable[[], Iterator[CoreOutput] | None]]] = [
-            (still.index, 0, partial(self._steps.take_still, still)) for still in stills
+            (still.index, 0, partial(self._steps.placement.take_still, still)) for still in stills
         ]
         if not self._steps.has_gyroscope and part.motion[:, 3:].any():
             row = first + int(np.argmax(part.motion[:, 3:].any(axis=1)))
@@ -212,11 +212,11 @@ class Pipeline:
         stop = row - row % MOTION_HOP_SAMPLES
         if stop <= self._marked:
             return
-        axes = self._steps.mount.axes if self._steps.has_gyroscope else None
+        axes = self._steps.placement.mount.axes if self._steps.has_gyroscope else None
         if axes is not self._motion_axes:
             yield from self._move()
             self._motion_axes = axes
-        self._marks.append((stop - self._marked, self._steps.ahead, ACTIVITY_CODES.index(self._activity)))
+        self._marks.append((stop - self._marked, self._steps.placement.ahead, ACTIVITY_CODES.index(self._activity)))
         self._marked = stop
 
     def _move(self) -> Iterator[CoreOutput]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cmath
 import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -22,19 +21,15 @@ from pelvis.activity import (
     likeness,
 )
 from pelvis.align import GRID_PERIOD_S
-from pelvis.attitude import RATE, TAU_S
 from pelvis.coefficients import SHIPPED
 from pelvis.contacts import (
-    AXIS_MEMORY,
     PHASES,
     RISE_AFTER_SAMPLES,
     RISE_BEFORE_SAMPLES,
     Anchor,
     Events,
-    ForwardAxis,
     Moments,
     SideVote,
-    compare_steps,
     event_features,
     find_events,
     rise_foot,
@@ -59,16 +54,11 @@ from pelvis.looks import DECIDE_AFTER_SAMPLES, EVENT_POINTS, ROLL_WINDOW, Look, 
 from pelvis.metrics import STEP_NAMES, measure_step
 from pelvis.models import EventModels
 from pelvis.mounting import (
-    LONG_STILL_WINDOWS,
-    POSTURE_LIMIT_RAD,
-    TURNING_RADPS,
-    Mount,
-    SlipWatch,
-    Still,
     angle_between_rad,
     unit,
 )
 from pelvis.personal import ANYBODY, CONTACT_SHARE, ContactCalibrator, Personal
+from pelvis.placement import Placement
 from pelvis.quality import SAID_LATE, judge
 from pelvis.speed import ESTIMATE, Speedometer, speed_error_ratio
 from pelvis.strides import CutStride, Told, WholeStride
@@ -86,22 +76,6 @@ from pelvis.windows import (
     stance_velocity,
 )
 
-# 40 steps: more do not sharpen the heading any further
-HEADING_STEPS = 40
-# 8 steps: a heading within some 4 deg, good enough for the angles of a step
-NEW_HEADING_STEPS = 8
-# 12 steps: a heading from which a turn can be told
-WATCH_STEPS = 12
-# 12 steps: a clip that is sliding when that is noticed has come to rest by then
-SLIDING_STEPS = 12
-# 0.1: ten steps; a stride by itself may begin and end turned by a degree or two without turning away
-YAW_MEMORY = 0.1
-# 0.05 rad/s: a bend of 66 m at 3.3 m/s; runners on a treadmill seem to turn by 0.03 for a few steps
-STRAIGHT_RADPS = 0.05
-# 0.25 deg: finer than an angle is known; on the straight nothing is corrected
-BANK_STEP_RAD = math.radians(0.25)
-# 45 deg: what was learned of forward has no meaning any more
-TURNED_OVER_RAD = math.radians(45.0)
 # 120 rows = 0.6 s: no loading followed, the touch was none
 TOUCH_EXPIRES_SAMPLES = 120
 # 60 ms: a touch and the anchor it belongs to
@@ -192,20 +166,11 @@ class StepTracker:
         self._filled_lately = 0.0
         self._tells_inputs = tells_inputs
         self.origin_s = 0.0
-        self.mount = Mount()
+        self.placement = Placement()
         self.gate = RunningGate()
         self.has_gyroscope = False
         self.stride_samples = self.two_strides_samples = 0
-        self.mean_heading = 1 + 0j
-        self._standing: Still | None = None
-        self._axis = ForwardAxis(AXIS_MEMORY)
-        self._slow_axis = ForwardAxis(0.0)
-        self._watch = SlipWatch()
-        self._carried_up: Array | None = None
-        self._sliding_steps = 0
-        self._yaw_radps = 0.0
         self._speed_mps = 0.0
-        self._slipped = False
         self._side = SideVote()
         self._anchors: deque[Anchor] = deque(maxlen=3)
         self._step_before: Array | None = None
@@ -224,10 +189,6 @@ class StepTracker:
         self._told: set[str] = set()
 
     # -- what the pipeline tells -------------------------------------------------
-
-    def take_still(self, still: Still) -> None:
-        """Remember the last standing still; it becomes the level when running agrees with it."""
-        self._standing = still
 
     def touch(self, row: int, rise: float) -> Iterator[CoreOutput]:
         """Say a contact provisionally where the runner is running."""
@@ -257,12 +218,6 @@ class StepTracker:
         if self.gate.open and self._anchors:
             row = min(row, int(self._anchors[-1].down + LONGEST_PAUSE_S / GRID_PERIOD_S) + 1)
         return row
-
-    @property
-    def ahead(self) -> complex:
-        """The unit direction, in the earth frame, in which forward points on average."""
-        heading_rad = self.mount.heading_rad
-        return self.mean_heading * complex(math.cos(heading_rad), math.sin(heading_rad))
 
     def take_speed(self, speed: Speed) -> None:
         """Remember what a source of speed says."""
@@ -318,7 +273,7 @@ class StepTracker:
         if self._run_steps == 0:
             self._begin()
         loading.mean = self._learn(anchor, look.moments)
-        loading.heading = self.mean_heading
+        loading.heading = self.placement.mean_heading
         loading.run_steps = self._run_steps
         self._upright = loading.mean[6:9]
         if not self.gate.open:
@@ -389,9 +344,7 @@ class StepTracker:
         """Learn forward anew, unless it is settled: a run seems to begin."""
         self._run += 1
         self._filled_before = self._filled_lately = 0.0
-        self._axis = ForwardAxis(AXIS_MEMORY)
-        if self._slow_axis.steps < HEADING_STEPS:
-            self._slow_axis = ForwardAxis(0.0)
+        self.placement.begin()
 
     def look_ahead(self, coming: Sequence[Anchor]) -> None:
         """Look at several loadings at once that are about to be decided: one by one costs more."""
@@ -421,103 +374,12 @@ class StepTracker:
         self.two_strides_samples = self.stride_samples + self._strides[0] if len(self._strides) == 3 else 0
         rows = self._past.rows.view(int(self._anchors[0].up), int(anchor.up) + 1)
         mean: Array = np.add.reduce(rows, axis=0) * (1.0 / len(rows))
-        if self._standing is not None or self.mount.up is None:
-            self._level(unit(mean[6:9]))
-        reference = self.mount.reference
-        assert reference is not None
-        x, y, z = reference.tolist()
-        m = mean.tolist()
-        self._yaw_radps += max(YAW_MEMORY, 1.0 / self._run_steps) * (m[RATE.stop - 1] - self._yaw_radps)
-        self._bank()
-        heading = complex(m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z)
-        self.mean_heading = heading / abs(heading) if heading else 1 + 0j
-        pair = compare_steps(moments, self.mean_heading)
-        self._axis.learn(pair)
-        if self._slow_axis.steps < HEADING_STEPS:
-            self._slow_axis.learn(pair)
-            self._settle(mean)
-        if self.has_gyroscope and self._slow_axis.steps >= WATCH_STEPS:
-            self._slipped |= self._watch_slip(mean)
+        self.placement.learn(mean, moments, self._run_steps, self._speed_mps, watched=self.has_gyroscope)
         return mean
 
-    def _bank(self) -> None:
-        """Take out what a bend does to the vertical that is felt, as far as the speed is known.
-
-        The mean yaw rate lags by about as much as the attitude does. The attitude averages over a direction that
-        goes round with the runner: a second-order low-pass leaves that much of it in a tight bend.
-        """
-        # without a rest the gyroscope's bias about the vertical would do as much harm as a bend
-        yaw_radps = self._turning_radps if self.mount.from_standing else 0.0
-        square = 0.5 * (yaw_radps * TAU_S) ** 2
-        left_of_it = (1.0 - square) / (1.0 + square * square)
-        felt_rad = math.atan(self._speed_mps * yaw_radps * left_of_it / STANDARD_GRAVITY_MPS2)
-        bank_rad = BANK_STEP_RAD * round(felt_rad / BANK_STEP_RAD)
-        if bank_rad != self.mount.bank_rad:
-            self.mount.set_bank(bank_rad)
-
-    @property
-    def _turning_radps(self) -> float:
-        """How fast the runner turns, 0 on the straight; a gyroscope that never rested may only seem to turn."""
-        least_radps = STRAIGHT_RADPS if self.mount.from_standing else TURNING_RADPS
-        return self._yaw_radps if abs(self._yaw_radps) > least_radps else 0.0
-
-    def _settle(self, mean: Array) -> None:
-        """Bring the mount up to what is known now of forward, and of the running vertical where that stands in."""
-        slow = self._slow_axis
-        if self._carried_up is None:
-            self.mount.set_heading(slow.angle_rad)
-            return
-        if self._sliding_steps:
-            self._sliding_steps -= 1
-            slow.doubt(NEW_HEADING_STEPS)
-        self._carried_up = self._carried_up + (mean[6:9] - self._carried_up) * (1.0 / slow.steps)
-        self.mount.carry_over(unit(self._carried_up), slow.angle_rad, self._watch.posture)
-
-    def _watch_slip(self, mean: Array) -> bool:
-        """Return whether the sensor has moved on the belt; then let its place be found anew from here."""
-        mount, axis = self.mount, self._axis
-        assert mount.axes is not None
-        assert mount.up is not None
-        forward, left, up = (mean[6:9] @ mount.axes).tolist()
-        turned_rad = math.remainder(axis.angle_rad - self._slow_axis.angle_rad, 2.0 * math.pi)
-        known = axis.steps >= NEW_HEADING_STEPS
-        posture, yaw_radps = (forward, left, up), float(mean[RATE.stop - 1])
-        opposed = known and axis.vote < 0.0
-        settled = self._carried_up is None or self._slow_axis.steps == HEADING_STEPS
-        if not self._watch.watch(posture, turned_rad if known else 0.0, yaw_radps, opposed=opposed, settled=settled):
-            return False
-        self._carried_up = unit(mean[6:9])
-        self._sliding_steps = SLIDING_STEPS
-        # it was the sensor that turned, not the runner
-        self._yaw_radps = 0.0
-        if angle_between_rad(unit(mean[6:9]), mount.up) > TURNED_OVER_RAD:
-            from_standing = mount.from_standing
-            mount.forget()
-            mount.set_level(unit(mean[6:9]), from_standing=from_standing)
-            self._axis, self._slow_axis = ForwardAxis(AXIS_MEMORY), ForwardAxis(0.0)
-        else:
-            axis.doubt(1)
-            self._slow_axis = axis.settled()
-        return True
-
-    def _level(self, running_up: Array) -> None:
-        """Take the vertical of standing still where running agrees with it, else, at first, that of running."""
-        mount = self.mount
-        standing = self._standing
-        if standing is not None:
-            up = unit(standing.force_g)
-            if angle_between_rad(up, running_up) < POSTURE_LIMIT_RAD:
-                self._standing = None
-                if not mount.from_standing or standing.windows >= LONG_STILL_WINDOWS:
-                    mount.set_level(up, from_standing=True)
-                    self._carried_up = None
-                    self._watch.restart()
-        if mount.up is None:
-            mount.set_level(running_up, from_standing=False)
-            self._carried_up = running_up
-
     def _notices(self, row: int) -> Iterator[CoreOutput]:
-        if self.mount.from_standing:
+        placement = self.placement
+        if placement.mount.from_standing:
             yield from self._tell("levelled", "Level taken from standing still.", row)
         elif self.gate.open:
             yield from self._tell(
@@ -525,20 +387,13 @@ class StepTracker:
             )
         if not self.has_gyroscope:
             yield from self._tell("no_gyroscope", "No gyroscope: side and pelvis angles are not known.", row)
-        elif self._slow_axis.steps == HEADING_STEPS:
+        elif placement.forward_settled:
             yield from self._tell("heading_found", "Forward found from running; angles are settled.", row)
-        if self._slipped:
-            self._slipped = False
+        if placement.take_slip():
             self._told.discard("sensor_slipped")
             yield from self._tell(
                 "sensor_slipped", "The sensor has moved on the belt: its place is learned anew; clip it tighter.", row
             )
-
-    @property
-    def _in_doubt(self) -> bool:
-        """Whether the sensor seems to have moved, and its new place is not known yet."""
-        relearning = self._sliding_steps > 0 and self._slow_axis.steps < NEW_HEADING_STEPS
-        return self._watch.doubts > 1 or relearning
 
     def _tell(self, kind: str, text: str, row: int) -> Iterator[CoreOutput]:
         if kind not in self._told:
@@ -556,7 +411,7 @@ class StepTracker:
         if waiting[0].mean is None:
             # the first loading had no two steps before it
             waiting[0].mean, waiting[0].heading = waiting[1].mean, waiting[1].heading
-        axis = cmath.exp(1j * self._axis.angle_rad)
+        axis = self.placement.axis_direction
         for loading in waiting:
             loading.forward = axis * loading.heading
         turned = [_turn(loading.signals, loading.forward) for loading in waiting]
@@ -594,11 +449,11 @@ class StepTracker:
             filled_before=self._filled_before,
             filled_lately=self._filled_lately,
             clipped_ratio=float(mean[CLIPPED]),
-            axis_confidence=self._axis.sign_confidence,
-            disagrees=self._in_doubt,
-            yaw_radps=self._turning_radps,
+            axis_confidence=self.placement.axis_confidence,
+            disagrees=self.placement.in_doubt,
+            yaw_radps=self.placement.turning_radps,
             has_gyroscope=self.has_gyroscope,
-            from_standing=self.mount.from_standing,
+            from_standing=self.placement.mount.from_standing,
         )
         self._filled_before = filled
         self._typical_period = period if not self._typical_period else 0.8 * self._typical_period + 0.2 * period
@@ -699,7 +554,7 @@ class StepTracker:
             if loading.running:
                 roll_radps = float(np.add.reduce(signals[EVENT_POINTS:, 3])) / len(ROLL_WINDOW)
                 steps_apart[k] = round((loading.anchor.up - self._last_side_up) / loading.period)
-                if self._watch.doubts or self._in_doubt:
+                if self.placement.doubted:
                     lock, confidence = self._side.hold(steps_apart[k])
                 else:
                     lock, confidence = self._side.vote(roll_radps, steps_apart[k])
@@ -726,7 +581,7 @@ class StepTracker:
         # a steady runner's fore-aft force has no mean: what the last two steps have of it is tilt error
         steady = float(mean[9]) * c + float(mean[10]) * s
         slowest, last = stance_velocity(stance[:, 9:11] @ (c, s) - steady)
-        obliquity = stance_obliquity(stance, start, contact, toe_off, self.mount)
+        obliquity = stance_obliquity(stance, start, contact, toe_off, self.placement.mount)
         contact_s, toe_off_s = self._time_s(contact), self._time_s(toe_off)
         previous_s = self._made[-1].initial_contact_s if self._made else math.nan
         speed_mps, speed_source = self._speedometer.tell(
@@ -742,7 +597,7 @@ class StepTracker:
             toe_off_s=toe_off_s,
             previous_contact_s=previous_s,
             side=side,
-            from_standing=self.mount.from_standing,
+            from_standing=self.placement.mount.from_standing,
             obliquity_rad=obliquity if self.has_gyroscope else obliquity[:0],
             slowest_mps=slowest,
             last_mps=last,
@@ -781,9 +636,9 @@ class StepTracker:
             times_s=(first.initial_contact_s, middle.initial_contact_s, last.initial_contact_s),
             toe_off_s=first.toe_off_s,
             speed_mps=first.speed_mps,
-            axes=self.mount.axes if self.has_gyroscope else None,
-            from_standing=self.mount.from_standing,
-            yaw_radps=self._yaw_radps,
+            axes=self.placement.mount.axes if self.has_gyroscope else None,
+            from_standing=self.placement.mount.from_standing,
+            yaw_radps=self.placement.yaw_radps,
         )
         rows = self._past.rows.view(int(first.initial_contact), int(last.initial_contact) + 1)
         filled = float(np.add.reduce(rows[:, FILLED])) / len(rows)
