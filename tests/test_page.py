@@ -16,13 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import skip_or_fail
+from test_page_texts import PLACE
 
 from pelvis.data import Command, Motion
+from sensor_host.config import PageConfig
 from sensor_host.messages import pack_samples
+from sensor_host.page.link import make_link
+from sensor_host.page.orders import Serving
 from sensor_host.page.server import WEB
+from sensor_host.page.texts import texts_of
 from sensor_host.phrases import words_of
 from sensor_host.ports import Injected
 from sensor_host.recording.reader import read
@@ -244,8 +250,9 @@ def test_a_mark_is_recorded_as_a_marker_and_the_coach_is_muted(host: Host, phone
     seen.page.click("#mark")
     seen.until_text("#answer", "^Marked$")
     seen.page.click("#mute")
-    seen.until("document.getElementById('mute').ariaPressed === 'true'")
-    assert "Marked" not in seen.text("#answer")
+    seen.until_text("#mute", "^Unmute coach$")
+    assert seen.text("#answer") == "Muted"
+    assert seen.text("#quiet") == "Coach is muted"
 
 
 def test_the_theme_for_the_sun_is_remembered(host: Host, phone: Open) -> None:
@@ -353,25 +360,112 @@ def test_the_foot_that_touches_down_lights_up(eve: tuple[Phone, Broker], side: s
     assert seen.text(f"#drop-{other}") == "–"
 
 
+def longest_word(words: str) -> int:
+    return max(map(len, words.split()))
+
+
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (320, 568)])
 def test_the_longest_words_of_every_language_fit(eve: tuple[Phone, Broker], width: int, height: int) -> None:
     seen, broker = eve
     seen.page.set_viewport_size({"width": width, "height": height})
-    for number, language in enumerate(("en", "de")):
-        words = max(words_of(language).values(), key=len)
+    longest = [max(words_of(language).values(), key=size) for language in ("en", "de") for size in (len, longest_word)]
+    for number, words in enumerate(longest):
         broker.say("cue", spoken_cue(words, float(number)))
         seen.until("document.getElementById('words').textContent === given", words)
         assert (
             seen.page.evaluate(
                 """() => {
                 const [box, words] = ["cue", "words"].map((id) => document.getElementById(id).getBoundingClientRect());
+                const whole = document.getElementById("words");
                 return [words.left >= box.left, words.right <= box.right, words.top >= box.top,
-                    words.bottom <= box.bottom];
+                    words.bottom <= box.bottom, whole.scrollWidth <= whole.clientWidth];
             }"""
             )
-            == [True] * 4
+            == [True] * 5
         )
         assert seen.page.evaluate("() => parseFloat(getComputedStyle(document.getElementById('words')).fontSize)") > 20
+
+
+# ---------------------------------------------------------------- in the runner's language
+
+
+def test_the_page_is_in_the_language_of_the_cues(phone: Open) -> None:
+    host = Host("replay", str(RECORDING), "--speed", "2", "--from", "5s", "--set", "cues.language=de")
+    try:
+        seen, view = phone(host.link), phone(f"{host.link}?coach")
+        assert seen.page.get_attribute("html", "lang") == "de"
+        seen.until_text("#state", "^Wiedergabe: Läuft$")
+        # a voice for each of two languages, neither the browser's own
+        seen.page.evaluate(
+            """() => { speechSynthesis.getVoices = () =>
+                [["en-GB", true], ["de-AT", false], ["de-DE", true]]
+                    .map(([lang, localService]) => ({lang, localService}));
+                Object.defineProperty(SpeechSynthesisUtterance.prototype, "voice", {set(one) { this.by = one?.lang; }});
+                SpeechSynthesis.prototype.speak = (one) => said.push([one.text, one.lang, one.by, one.volume]);
+            }"""
+        )
+        assert seen.text("#start") == "Tippen für Ton"
+        seen.page.click("#start")
+        view.page.get_by_role("button", name="Ansagen").click()
+        view.page.get_by_role("button", name="Gürtel waagerecht", exact=True).click()
+        seen.until_text("#words", "^Gürtel waagerecht$")
+        assert seen.page.evaluate("() => said.at(-1)") == ["Gürtel waagerecht", "de", "de-DE", 1]
+        assert seen.wrong == view.wrong == []
+    finally:
+        host.close()
+
+
+@contextlib.contextmanager
+def served(**serving: Any) -> Iterator[str]:
+    """Serve the page of a runner of the host's broker once more, otherwise told; yield its link."""
+    ((_, record),) = records()
+    port = make_link(PageConfig(serve="local")).port
+    order = Serving(bind="127.0.0.1", port=port, token="of-this-test", broker_port=urlsplit(record.url).port, **serving)
+    child = subprocess.Popen([sys.executable, "-m", "sensor_host.page"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(msgspec.json.encode(order) + b"\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == b"ready\n"
+        yield f"http://127.0.0.1:{port}/of-this-test/"
+
+
+# Everything that is read or read out, with what the catalogue says between brackets taken out.
+LEFT_OVER = r"""() => {
+    const found = [];
+    for (const place of document.body.querySelectorAll("*")) {
+        if (place.matches("script, noscript")) continue;
+        for (const name of ["aria-label", "title", "alt", "placeholder", "data-done"])
+            found.push(place.getAttribute(name) ?? "");
+        for (const node of place.childNodes) if (node.nodeType === Node.TEXT_NODE) found.push(node.data);
+    }
+    return found.map((one) => one.replace(/\[.*?\]/gs, "").trim()).filter((one) => /\p{L}/u.test(one));
+}"""
+
+
+def test_no_text_of_the_page_stands_outside_the_catalogue(host: Host, phone: Open) -> None:
+    texts = {
+        name: "[" + "".join(f"{{{place}}}" for place in PLACE.findall(text)) + "]" for name, text in texts_of().items()
+    }
+    not_the_pages = {"runner", "ms", "mm", *words_of().values()}
+    with served(texts=texts, phrases={"drop": "33"}) as link:
+        seen, view = phone(link), phone(f"{link}?coach")
+        seen.until("document.getElementById('run').dataset.fresh === 'yes'")
+        seen.page.click("#start")
+        for button in ("#mute", "#mark"):
+            seen.page.click(button)
+            seen.until("document.querySelector(given).dataset.done === '[]'", button)
+            assert set(seen.page.evaluate(LEFT_OVER)) <= not_the_pages
+        view.until_text(".card .how", r"^\[\]$")
+        view.page.click(".card button")
+        view.page.click("#phrases button")
+        view.until_text("#answer", r"^\[runner33\]$")
+        assert set(view.page.evaluate(LEFT_OVER)) <= not_the_pages
+        host.close()
+        for page in (seen, view):
+            page.until("document.getElementById('state').dataset.state === 'waiting'")
+            assert set(page.page.evaluate(LEFT_OVER)) <= not_the_pages
 
 
 # ---------------------------------------------------------------- when something dies
@@ -469,7 +563,14 @@ def test_the_page_can_be_installed(host: Host, phone: Open) -> None:
     seen = phone(host.link)
     manifest = json.loads(seen.page.evaluate("async () => await (await fetch('page.webmanifest')).text()"))
     assert manifest["start_url"] == "./"
-    icon = (WEB / "icon.png").read_bytes()
-    assert {entry["src"] for entry in manifest["icons"]} == {"icon.svg", "icon.png"}
-    assert [int.from_bytes(icon[at : at + 4], "big") for at in (16, 20)] == [512, 512]
+    assert manifest["lang"] == "en"
+    drawn = [entry for entry in manifest["icons"] if entry["type"] == "image/png"]
+    assert {(entry["sizes"], entry["purpose"]) for entry in drawn} == {
+        ("192x192", "any"),
+        ("512x512", "any"),
+        ("512x512", "maskable"),
+    }
+    for entry in drawn:
+        icon = (WEB / entry["src"]).read_bytes()
+        assert "x".join(str(int.from_bytes(icon[at : at + 4], "big")) for at in (16, 20)) == entry["sizes"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{16,}", urlsplit(host.link).path.strip("/"))

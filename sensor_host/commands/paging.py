@@ -15,6 +15,7 @@ from sensor_host.errors import HipdriveError
 from sensor_host.messages import Address
 from sensor_host.page.link import Link, make_link
 from sensor_host.page.orders import Serving
+from sensor_host.page.texts import texts_of
 from sensor_host.session import Session
 from sensor_host.sinks.page import PageSink
 
@@ -66,4 +67,5 @@ def _serving(session: Session, config: Config, url: str, link: Link) -> Serving:
         runner=session.info.runner,
         language=config.cues.language,
         phrases=_sayable(config, session.tally.words),
+        texts=dict(texts_of(config.cues.language)),
     )

@@ -6,9 +6,14 @@ from collections.abc import Mapping
 
 import msgspec
 
+from sensor_host.page.texts import texts_of
+
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen, whom to let in, which broker to lead them to, and what the page is told of the session."""
+    """Where to listen, whom to let in, which broker to lead them to, and what the page is told of the session.
+
+    ``texts`` are the page's own, in the language of the cues.
+    """
 
     bind: str
     port: int
@@ -24,6 +29,7 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     runner: str = "runner"
     language: str = "en"
     phrases: Mapping[str, str] = {}
+    texts: Mapping[str, str] = msgspec.field(default_factory=lambda: dict(texts_of()))
 
 
 def read_serving(line: bytes) -> Serving:

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import html
+import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
+from string import Template
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -38,6 +41,11 @@ TYPES: Final[Mapping[str, str]] = {
     ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
+# Files that hold texts as `${name}`, and how a text is written there.
+WRITTEN: Final[Mapping[str, Callable[[str], str]]] = {
+    ".html": html.escape,
+    ".webmanifest": lambda text: json.dumps(text)[1:-1],
+}
 SETTINGS: Final = "settings.json"
 DOOR: Final = "mqtt"
 
@@ -60,8 +68,8 @@ class PageServer:
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
         self._token = serving.token.encode()
-        self._files = _files()
-        told = {name: getattr(serving, name) for name in ("root", "runner", "language", "phrases")}
+        self._files = _files(serving)
+        told = {name: getattr(serving, name) for name in ("root", "runner", "language", "phrases", "texts")}
         self._files[SETTINGS] = ("application/json", msgspec.json.encode(told))
         self._broker_tls = ssl.create_default_context() if serving.broker_tls else None
 
@@ -174,13 +182,19 @@ def _response(status: HTTPStatus, body: bytes, **headers: str) -> Response:
     return Response(status.value, status.phrase, Headers(said | headers), body)
 
 
-def _files() -> dict[str, tuple[str, bytes]]:
-    """Return every file of the page under its name, with its type."""
-    return {
-        path.relative_to(WEB).as_posix(): (TYPES[path.suffix], path.read_bytes())
-        for path in (*WEB.iterdir(), *(WEB / "vendor").iterdir())
-        if path.suffix in TYPES
-    }
+def _files(serving: Serving) -> dict[str, tuple[str, bytes]]:
+    """Return every file of the page under its name, with its type; texts stand in their places."""
+    words = {"language": serving.language, **serving.texts}
+    found: dict[str, tuple[str, bytes]] = {}
+    for path in (*WEB.iterdir(), *(WEB / "vendor").iterdir()):
+        if path.suffix not in TYPES:
+            continue
+        body = path.read_bytes()
+        if (write := WRITTEN.get(path.suffix)) is not None:
+            places = {name: write(text) for name, text in words.items()}
+            body = Template(body.decode()).substitute(places).encode()
+        found[path.relative_to(WEB).as_posix()] = (TYPES[path.suffix], body)
+    return found
 
 
 async def run(serving: Serving) -> None:

@@ -1,12 +1,12 @@
 // The coach's view: every runner of the broker on a card, and a cue for each.
-import { command, connect, settings } from "./broker.js";
-import { Drops, WORDS, show } from "./figures.js";
+import { command, connect, isRunner, settings, text } from "./broker.js";
+import { Drops, doing, show } from "./figures.js";
 
 const FIGURES = [
-  ["Cadence", "cadence", "spm"],
-  ["Contact", "contact", "ms"],
-  ["Drop L / R", "drops", "deg"],
-  ["Sway", "sway", "mm"],
+  ["cadence", ""],
+  ["contact", "ms"],
+  ["drop", "°"],
+  ["sway", "mm"],
 ];
 
 export function coach() {
@@ -14,14 +14,14 @@ export function coach() {
   document.body.classList.add("coach");
   for (const id of ["run", "clock", "start"]) document.getElementById(id).hidden = true;
   document.getElementById("coach").hidden = false;
-  document.getElementById("runner").textContent = "Coach";
+  document.getElementById("runner").textContent = text("coach");
   const state = document.getElementById("state");
   const dialog = document.getElementById("say");
   let chosen = null;
 
   const levels = ["state", "step", "metrics", "cue", "activity", "resp"];
   const client = connect(levels.map((level) => `+/${level}`), hear, (connected) => {
-    state.textContent = connected ? "Connected" : "No connection: trying again";
+    state.textContent = text(connected ? "connected" : "no_connection");
     state.dataset.state = connected ? "online" : "waiting";
   });
 
@@ -39,22 +39,22 @@ export function coach() {
     item.dataset.runner = runner;
     // by name, whoever was heard first
     list.insertBefore(item, [...list.children].find((other) => other.dataset.runner > runner) ?? null);
-    made("h2", item, runner);
-    const how = made("p", item, "Waiting", { className: "how" });
+    const who = made("div", item, "", { className: "who" });
+    made("h2", who, runner);
+    const how = made("p", who, text("connecting"), { className: "how" });
     const figures = made("dl", item);
     const shown = {};
-    for (const [title, key, unit] of FIGURES) {
+    for (const [name, unit] of FIGURES) {
       const pair = made("div", figures);
-      made("dt", pair, title);
-      const place = made("dd", pair);
-      shown[key] = made("b", place, "–");
-      made("small", place, ` ${unit}`);
+      made("small", made("dt", pair, `${text(name)} `), unit);
+      shown[name] = made("dd", pair, "–");
     }
-    const last = made("p", item, "No cue yet", { className: "last" });
-    if (Object.keys(settings.phrases).length) {
-      made("button", item, "Send a cue", { type: "button" }).addEventListener("click", () => {
+    const last = made("p", item, text("no_cue"), { className: "last" });
+    if (isRunner(runner) && Object.keys(settings.phrases).length) {
+      const does = made("div", item, "", { className: "does" });
+      made("button", does, text("send"), { type: "button" }).addEventListener("click", () => {
         chosen = { runner, last };
-        document.getElementById("say-to").textContent = `Say to ${runner}`;
+        document.getElementById("say-to").textContent = text("say_to", { runner });
         dialog.showModal();
       });
     }
@@ -63,23 +63,24 @@ export function coach() {
     let online = null;
     let activity = "";
     const tell = () => {
-      const away = online?.state === "lost" ? "The host is gone" : "Not running";
-      how.textContent = online?.state === "online" ? (WORDS[activity] ?? "Connected") : away;
-      how.dataset.state = online?.state === "online" ? "online" : "waiting";
+      const here = online?.state === "online";
+      how.textContent = here ? doing(activity, "connected") : text(online?.state === "lost" ? "gone" : "not_running");
+      how.dataset.state = here ? "online" : "waiting";
+      item.dataset.fresh = here && activity === "running" ? "yes" : "no";
     };
     return {
       state: (body) => ((online = body), tell()),
       activity: (body) => ((activity = body.state), tell()),
       step: (body) => {
         drops.add(body);
-        shown.drops.textContent = `${show(drops.mean("left"), 1, 1)} / ${show(drops.mean("right"), 1, 1)}`;
+        shown.drop.textContent = `${show(drops.mean("left"), 1, 1)} / ${show(drops.mean("right"), 1, 1)}`;
       },
       metrics: (body) => {
         shown.cadence.textContent = show(body.cadence_spm);
         shown.contact.textContent = show(body.contact_time_s, 1000);
         shown.sway.textContent = show(body.pelvis_sway_m, 1000);
       },
-      cue: (body) => (last.textContent = `Heard: ${body.words}`),
+      cue: (body) => (last.textContent = text("heard", { words: body.words })),
     };
   }
 
@@ -89,11 +90,11 @@ export function coach() {
     button.addEventListener("click", async () => {
       dialog.close();
       const { runner, last } = chosen;
-      document.getElementById("answer").textContent = `Sending to ${runner}: ${words}`;
+      document.getElementById("answer").textContent = text("sending", { runner, words });
       const answer = await command(client, runner, "say", { value: id });
-      const text = answer.ok ? `Sent to ${runner}: ${words}` : `${runner} did not get it: ${answer.error}`;
-      document.getElementById("answer").textContent = text;
-      if (!answer.ok) last.textContent = text;
+      const told = answer.ok ? text("sent", { runner, words }) : text("not_sent", { runner, error: answer.error });
+      document.getElementById("answer").textContent = told;
+      if (!answer.ok) last.textContent = told;
     });
   }
   document.getElementById("say-nothing").addEventListener("click", () => dialog.close());

@@ -1,11 +1,14 @@
 // What both views make of the messages: numbers as they are shown, the mean drop of each side, and which cues are stale.
+import { text } from "./broker.js";
 
 const UNKNOWN = "–";
 
 export const show = (value, factor = 1, digits = 0) =>
   Number.isFinite(value) ? (value * factor).toFixed(digits) : UNKNOWN;
 
-export const WORDS = { standing: "Standing", walking: "Walking", running: "Running", other: "Moving" };
+/** What the runner does, in a word; `otherwise` while that is not known. */
+export const doing = (activity, otherwise) =>
+  text(["standing", "walking", "running", "other"].includes(activity) ? activity : otherwise);
 
 /** Drop of each side: the mean of the last ten good steps. */
 export class Drops {

@@ -1,7 +1,7 @@
 // The page: one runner's run, or with ?coach all runners of the broker.
-import { command, connect, settings } from "./broker.js";
+import { command, connect, isRunner, settings, text } from "./broker.js";
 import { coach } from "./coach.js";
-import { Drops, Lateness, WORDS, obliquity_deg, show } from "./figures.js";
+import { Drops, Lateness, doing, obliquity_deg, show } from "./figures.js";
 import { start, tell } from "./sound.js";
 
 const wanted = new URLSearchParams(location.search);
@@ -25,8 +25,8 @@ paint(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: light
 // ---------------------------------------------------------------- one runner
 
 function run(runner) {
-  const drops = new Drops();
-  const lateness = new Lateness();
+  let drops = new Drops();
+  let lateness = new Lateness();
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const feet = { left: element("foot-left"), right: element("foot-right") };
   let session = null;
@@ -34,10 +34,15 @@ function run(runner) {
   let activity = "";
   let heard_ms = -Infinity;
   let silence = 0;
+  let muted = false;
   let tilt_deg = 0;
   let painted_deg = NaN;
 
   element("runner").textContent = runner;
+  if (!isRunner(runner)) {
+    element("state").textContent = text("unknown_runner");
+    return;
+  }
   const levels = ["state", "contact", "step", "metrics", "cue", "activity", "samples", "resp"];
   const client = connect(levels.map((level) => `${runner}/${level}`), hear, (now) => {
     connected = now;
@@ -45,8 +50,9 @@ function run(runner) {
     say();
   });
 
-  function hear(_runner, level, payload, body) {
-    if (level !== "state") heard_ms = performance.now();
+  function hear(_runner, level, payload, body, old) {
+    // what the broker kept may be of a run long gone: it is shown, and does not count as news
+    if (level !== "state" && !old) heard_ms = performance.now();
     if (level === "samples") {
       const deg = obliquity_deg(payload);
       if (Number.isFinite(deg)) tilt_deg = deg;
@@ -55,24 +61,35 @@ function run(runner) {
     else if (level === "metrics") metrics(body);
     else if (level === "cue") cue(body);
     else if (level === "activity") activity = body.state;
-    else if (level === "state") session = body;
+    else if (level === "state") state(body);
     if (level === "state" || level === "activity") say();
+  }
+
+  function state(body) {
+    if (body.state === "online" && body.session_id !== session?.session_id) {
+      // a new session counts its time anew: what the last one's messages told of lateness is of no use
+      lateness = new Lateness();
+      drops = new Drops();
+    }
+    session = body;
   }
 
   function say() {
     const online = connected && session?.state === "online";
-    let text = "No connection: trying again";
-    if (connected && !session) text = "Waiting for a run";
-    else if (connected && session.state === "offline") text = "The run has ended";
-    else if (connected && session.state === "lost") text = "The host is gone";
+    // 4 s: figures come every second
+    const news = performance.now() - heard_ms < 4000;
+    let told = text("no_connection");
+    if (connected && !session) told = text("waiting");
+    else if (connected && session.state === "offline") told = text("ended");
+    else if (connected && session.state === "lost") told = text("gone");
     else if (online) {
-      const kind = { replay: "Replay: ", simulated: "Simulated: " }[session.mode] ?? "";
-      text = performance.now() - heard_ms > 4000 ? `${kind}no data` : kind + (WORDS[activity] ?? "Live");
+      told = news ? doing(activity, "live") : text("no_data");
+      if (["replay", "simulated"].includes(session.mode)) told = text(session.mode, { state: told });
     }
     const state = element("state");
-    if (state.textContent !== text) state.textContent = text;
+    if (state.textContent !== told) state.textContent = told;
     state.dataset.state = online ? "online" : "waiting";
-    element("run").dataset.fresh = online && activity === "running" ? "yes" : "no";
+    element("run").dataset.fresh = online && news && activity === "running" ? "yes" : "no";
   }
 
   function touch(body) {
@@ -97,9 +114,10 @@ function run(runner) {
     const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
     const two = (value) => String(value).padStart(2, "0");
     element("clock").textContent = h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
-    const side = tilt_deg > 0 ? "right" : "left";
-    element("level").textContent =
-      Math.abs(tilt_deg) < 0.5 ? "The belt is level" : `The ${side} side is up by ${Math.abs(tilt_deg).toFixed(0)} degrees`;
+    const up = tilt_deg > 0 ? "up_right" : "up_left";
+    const degrees = Math.abs(tilt_deg).toFixed(0);
+    element("level").textContent = degrees === "0" ? text("level") : text(up, { degrees });
+    say();
     // who wants no motion sees the belt once a second
     if (calm.matches) draw();
   }
@@ -124,10 +142,9 @@ function run(runner) {
   function fit() {
     const words = element("words");
     const box = element("cue");
-    words.style.fontSize = "";
-    for (let size = parseFloat(getComputedStyle(words).fontSize); size > 14; size -= 2) {
-      if (words.scrollHeight <= box.clientHeight && words.scrollWidth <= box.clientWidth) break;
-      words.style.fontSize = `${size - 2}px`;
+    for (let size = 0.8 * box.clientHeight; size > 14; size *= 0.94) {
+      words.style.fontSize = `${size}px`;
+      if (words.offsetHeight <= box.clientHeight && words.scrollWidth <= words.clientWidth) break;
     }
   }
   addEventListener("resize", fit);
@@ -164,23 +181,28 @@ function run(runner) {
     element("mute").focus();
   });
   element("mute").addEventListener("click", async () => {
-    const muted = element("mute").getAttribute("aria-pressed") === "true";
     const answer = await command(client, runner, muted ? "unmute" : "mute");
-    if (answer.ok) element("mute").setAttribute("aria-pressed", String(!muted));
-    reply(element("mute"), answer, muted ? "Coach speaks" : "Muted", muted ? "Mute coach" : "Unmute");
+    if (answer.ok) hush(!muted);
+    reply(element("mute"), answer, muted ? "muted" : "speaks");
   });
   element("mark").addEventListener("click", async () => {
     const answer = await command(client, runner, "mark", { kind: "lap", text: "page" });
-    reply(element("mark"), answer, "Marked", "Mark");
+    reply(element("mark"), answer, "marked");
   });
+
+  function hush(silent) {
+    muted = silent;
+    element("mute").textContent = text(muted ? "unmute" : "mute");
+    element("mute").dataset.muted = muted ? "yes" : "no";
+    element("quiet").textContent = text(muted ? "quiet_muted" : "quiet");
+  }
 }
 
 /** Show on the button itself what became of it, and say it. */
-function reply(button, answer, done, name) {
-  const before = answer.ok ? name : button.textContent;
-  button.textContent = answer.ok ? done : "Failed";
-  element("answer").textContent = answer.ok ? done : `Failed: ${answer.error}`;
-  setTimeout(() => (button.textContent = before), 1500);
+function reply(button, answer, done) {
+  button.dataset.done = answer.ok ? text(done) : text("failed");
+  element("answer").textContent = answer.ok ? text(done) : text("failed_because", answer);
+  setTimeout(() => delete button.dataset.done, 1500);
 }
 
 if (wanted.has("coach")) coach();

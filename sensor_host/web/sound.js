@@ -35,8 +35,15 @@ export function tell(words, side) {
   if (!("speechSynthesis" in window)) return;
   const said = new SpeechSynthesisUtterance(words);
   said.lang = settings.language;
+  said.voice = voice();
   speechSynthesis.cancel();
   speechSynthesis.speak(said);
+}
+
+/** The voice for the runner's language: one that needs no internet first; null leaves it to the browser. */
+function voice() {
+  const fitting = speechSynthesis.getVoices().filter((one) => one.lang.toLowerCase().startsWith(settings.language));
+  return fitting.find((one) => one.localService && one.default) ?? fitting.find((one) => one.localService) ?? fitting[0] ?? null;
 }
 
 function play(notes, pan = 0) {
@@ -67,10 +74,10 @@ async function keepAwake() {
 function holdSilence() {
   const samples = 8000;
   const wav = new DataView(new ArrayBuffer(44 + samples));
-  const text = (at, word) => [...word].forEach((letter, i) => wav.setUint8(at + i, letter.charCodeAt(0)));
-  text(0, "RIFF");
+  const write = (at, word) => [...word].forEach((letter, i) => wav.setUint8(at + i, letter.charCodeAt(0)));
+  write(0, "RIFF");
   wav.setUint32(4, 36 + samples, true);
-  text(8, "WAVEfmt ");
+  write(8, "WAVEfmt ");
   wav.setUint32(16, 16, true);
   wav.setUint16(20, 1, true);
   wav.setUint16(22, 1, true);
@@ -78,7 +85,7 @@ function holdSilence() {
   wav.setUint32(28, samples, true);
   wav.setUint16(32, 1, true);
   wav.setUint16(34, 8, true);
-  text(36, "data");
+  write(36, "data");
   wav.setUint32(40, samples, true);
   new Uint8Array(wav.buffer, 44).fill(128);
   const silence = new Audio(URL.createObjectURL(new Blob([wav.buffer], { type: "audio/wav" })));
