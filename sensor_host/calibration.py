@@ -9,10 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pelvis.coefficients import SHIPPED
+from pelvis.data import Side
 from pelvis.personal import ANYBODY, ContactOffset, ContactPoint, Personal, SpeedPoint
+from pelvis.rules import Baseline
 from sensor_host.runners import Calibration, Profile
 
 CONTACT_TIME, SPEED, CADENCE_CHECK = "contact_time", "speed", "cadence_check"
@@ -46,15 +49,29 @@ def personal_of(profile: Profile, *, calibrated: bool = True) -> Personal:
     )
 
 
-def moved(personal: Personal, metric: str, speed_mps: float, profile: Profile) -> float:
-    """Return by how much calibration moves a baseline of the profile, in the metric's unit."""
-    if not personal.contact_points or metric not in ("contact_time_s", "flight_time_s"):
-        return 0.0
-    same = [one.mean for one in profile.baselines if (one.metric, one.speed_mps) == ("contact_time_s", speed_mps)]
+def moved(personal: Personal, baselines: Sequence[Baseline]) -> tuple[Baseline, ...]:
+    """Return baselines that were found without calibration as they would be found with it."""
+    if not personal.contact_points:
+        return tuple(baselines)
+    offset = ContactOffset(personal.contact_points, personal.definition_sd_s)
+    contacts_s = {(one.side, one.speed_mps): one.mean for one in baselines if one.metric == "contact_time_s"}
     # a flight whose contact is not known: as where it was calibrated
-    contact_s = same[0] if same else personal.contact_points[-1].contact_time_s
-    offset_s = ContactOffset(personal.contact_points, personal.definition_sd_s).at(contact_s)
-    return offset_s if metric == "contact_time_s" else -offset_s
+    usual_s = personal.contact_points[-1].contact_time_s
+
+    def move(one: Baseline) -> Baseline:
+        either_s = contacts_s.get((Side.UNKNOWN, one.speed_mps), usual_s)
+        contact_s = contacts_s.get((one.side, one.speed_mps), either_s)
+        offset_s = offset.at(contact_s)
+        if one.metric == "contact_time_s":
+            return replace(one, mean=one.mean + offset_s)
+        if one.metric == "flight_time_s":
+            return replace(one, mean=one.mean - offset_s)
+        if one.metric == "peak_force_ratio":
+            # what is longer on the ground is shorter in the air: their sum, of which this is made, stays
+            return replace(one, mean=one.mean * contact_s / (contact_s + offset_s))
+        return one
+
+    return tuple(move(one) for one in baselines)
 
 
 def judged(profile: Profile) -> Iterator[tuple[int, Calibration, str]]:

@@ -38,6 +38,7 @@ from pelvis.data import (
     Notice,
     ProvisionalContact,
     Retention,
+    RunBaseline,
     Speed,
     Step,
     Stride,
@@ -141,6 +142,11 @@ NOTES: Final[Mapping[str, str]] = {
     "block": "Counts the blocks of the run from 0.",
     "held_ratio": "Share of the counted time without any fault.",
     "counted_s": "Seconds of running that counted.",
+    "median": "Median of the metric over single steps of this run.",
+    "sd": "Spread of the same; a standard deviation.",
+    "left_out_steps": "Steps that were left out because of a fault.",
+    "baseline_source": "What the coach compared with: profile, learning (this run), or empty: nothing yet.",
+    "baseline_runs": "Of how many runs of the profile that was made.",
     "mode": "Where the session's data come from.",
     "state": "How it stands now.",
     "text": "The same in a sentence.",
@@ -307,6 +313,7 @@ SummaryPayload = _form(SessionFigures, "summary", "SummaryPayload", metrics=tupl
 CuePayload = _form(Cue, "cue", "CuePayload", session={"mode": Mode, "words": str})
 CueOutcomePayload = _form(CueOutcome, "cue-outcome", "CueOutcomePayload")
 RetentionPayload = _form(Retention, "retention", "RetentionPayload")
+BaselinePayload = _form(RunBaseline, "baseline", "BaselinePayload")
 ActivityPayload = _form(Activity, "activity", "ActivityPayload")
 NoticePayload = _form(Notice, "notice", "NoticePayload")
 StatePayload = _form(
@@ -515,6 +522,7 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic("cue", "Something worth saying to the runner, and why.", (CuePayload,)),
         Topic("cue-outcome", "What had become of a fault a minute after it was told.", (CueOutcomePayload,)),
         Topic("retention", "How form held in the silent part of a block.", (RetentionPayload,)),
+        Topic("baseline", "What was usual in this run, for the runner's profile; at its end.", (BaselinePayload,)),
         Topic(
             "activity", "The runner stands, walks, runs or does something else now.", (ActivityPayload,), retain=True
         ),

@@ -1,4 +1,4 @@
-"""What is known about a runner beyond one session: body, calibrations, baselines.
+"""What is known about a runner beyond one session: body, calibrations, what was usual in the last runs.
 
 One JSON file per runner in the user's data folder. Its ``version`` rises with every save; the
 version a session used is copied into the recording, so that a replay knows what the run knew.
@@ -14,7 +14,8 @@ from msgspec import Meta, Struct
 from sensor_host import places
 from sensor_host.errors import InputError
 
-PROFILE_SCHEMA = 1
+# 2: runs, of which the coach's baselines are made; 1 had a place for the baselines themselves, which nothing wrote
+PROFILE_SCHEMA = 2
 
 Text: TypeAlias = Annotated[str, Meta(max_length=200)]
 
@@ -38,21 +39,34 @@ class Calibration(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     steps: Annotated[int, Meta(ge=0)] = 0
 
 
-class Baseline(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a metric is in this runner at this speed when nothing is wrong; without any calibration of contact time."""
+class Usual(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a metric was in one run while nothing was wrong; without any calibration of contact time.
+
+    Median and spread of single steps of one ``side`` (unknown: of both) at ``speed_mps``, None where no source of speed
+    was there.
+    """
 
     metric: Text
-    speed_mps: Annotated[float, Meta(ge=0, le=15)]
-    mean: float
+    side: Literal["left", "right", "unknown"] = "unknown"
+    speed_mps: Annotated[float, Meta(ge=0, le=15)] | None = None
+    median: float
     sd: Annotated[float, Meta(ge=0)]
-    steps: Annotated[int, Meta(ge=0)]
-    runs: Annotated[int, Meta(ge=0)]
+    steps: Annotated[int, Meta(ge=1)]
+
+
+class KnownRun(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a run adds to the coach's baselines, measured with the event models of version ``models``."""
+
+    session: Text
+    start_utc: Text
+    models: Text
+    usual: tuple[Usual, ...]
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A runner. ``schema`` is that of the file, ``version`` counts its saves (0: never saved).
 
-    ``coached_runs`` of the plan whose cues fade are done.
+    ``runs`` in the order of time; ``coached_runs`` of the plan whose cues fade are done.
     """
 
     schema: int = PROFILE_SCHEMA
@@ -61,7 +75,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     mass_kg: Annotated[float, Meta(ge=20, le=250)] | None = None
     height_m: Annotated[float, Meta(ge=1.0, le=2.5)] | None = None
     calibrations: tuple[Calibration, ...] = ()
-    baselines: tuple[Baseline, ...] = ()
+    runs: tuple[KnownRun, ...] = ()
     coached_runs: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -84,7 +98,11 @@ def decode(data: bytes, origin: str) -> Profile:
                 f"{origin} has schema {schema}; this hipdrive reads up to {PROFILE_SCHEMA}: update hipdrive",
                 path=origin,
             )
-        return msgspec.json.decode(data, type=Profile)
+        if schema > 1:
+            return msgspec.json.decode(data, type=Profile)
+        table = msgspec.json.decode(data, type=dict[str, object])
+        table.pop("baselines", None)
+        return msgspec.convert({**table, "schema": PROFILE_SCHEMA}, Profile)
     except msgspec.MsgspecError as error:
         raise InputError(f"{origin} is no runner's profile: {error}", path=origin) from error
 

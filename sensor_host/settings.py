@@ -127,8 +127,8 @@ def recorded_config(recorded: bytes) -> Config:
 
 def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bool = True) -> CoreSettings:
     """Return what the core is told; ``motion`` asks for continuous motion as well, ``coached`` for cues."""
-    from pelvis.cues import Baseline
     from pelvis.pipeline import Settings
+    from sensor_host.baselines import baselines_of
     from sensor_host.calibration import moved, personal_of
 
     personal = personal_of(profile, calibrated=config.runner.calibrated)
@@ -136,16 +136,7 @@ def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bo
         return Settings(motion=motion, personal=personal)
     cues, rules = coaching(config.cues)
     # baselines are kept without calibration; what is measured now is with it
-    known = tuple(
-        Baseline(
-            one.metric,
-            one.mean + moved(personal, one.metric, one.speed_mps, profile),
-            one.sd,
-            one.speed_mps,
-            one.runs,
-        )
-        for one in profile.baselines
-    )
+    known = moved(personal, baselines_of(profile))
     plan_run = profile.coached_runs + 1 if config.cues.plan else 0
     cues = replace(cues, baselines=known, plan_run=plan_run)
     return Settings(motion=motion, personal=personal, cues=cues, rules=rules)

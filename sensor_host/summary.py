@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 from pelvis.averages import BALANCE_STEPS, Average, Averages, Balance, balance_of
 from pelvis.data import (
@@ -18,6 +18,7 @@ from pelvis.data import (
     Notice,
     ProvisionalContact,
     Retention,
+    RunBaseline,
     Samples,
     Side,
     Step,
@@ -108,6 +109,7 @@ class Tally:
     cues: list[Cue] = field(default_factory=list[Cue])
     outcomes: dict[int, CueOutcome] = field(default_factory=dict[int, CueOutcome])
     retention: list[Retention] = field(default_factory=list[Retention])
+    baselines: list[RunBaseline] = field(default_factory=list[RunBaseline])
     words: Mapping[str, str] = field(default_factory=words_of)
     notices: list[Notice] = field(default_factory=list[Notice])
     links: dict[str, LinkHealth] = field(default_factory=dict[str, LinkHealth])
@@ -150,7 +152,7 @@ class Tally:
                 self.gaps_s += item.duration_s
             case HeartRate():
                 self.heart.take(item)
-            case Cue() | CueOutcome() | Retention():
+            case Cue() | CueOutcome() | Retention() | RunBaseline():
                 self._take_cue(item)
             case Notice():
                 self.notices.append(item)
@@ -161,7 +163,7 @@ class Tally:
             case _:
                 pass
 
-    def _take_cue(self, item: Cue | CueOutcome | Retention) -> None:
+    def _take_cue(self, item: Cue | CueOutcome | Retention | RunBaseline) -> None:
         match item:
             case Cue():
                 if item.rule != GUIDE:
@@ -170,6 +172,8 @@ class Tally:
                 self.outcomes[item.cue_id] = item
             case Retention():
                 self.retention.append(item)
+            case RunBaseline():
+                self.baselines.append(item)
 
     def _take_step(self, step: Step) -> None:
         self.steps += 1
@@ -259,6 +263,7 @@ class Tally:
             "retention": [
                 {"block": one.block, "held_ratio": one.held_ratio, "counted_s": one.counted_s} for one in self.retention
             ],
+            "baselines": [asdict(one) for one in self.baselines],
             "notices": [{"t_s": notice.t_s, "kind": notice.kind, "text": notice.text} for notice in self.notices],
             "links": {
                 role: {
@@ -340,6 +345,7 @@ class Tally:
                 lines.append(f"speed from: {', '.join(speeds)}")
         lines += [f"calibration: {calibration['text']}" for calibration in self.calibrations]
         lines += [f"cue at {clock(cue.decided_at_s)}: {words_for(cue, self.words)}" for cue in self.cues[-5:]]
+        lines += _baseline_lines(self.baselines)
         if self.heart.readings:
             beats = f", {self.heart.beats} beats" if self.heart.beats else ""
             lines.append(
@@ -378,6 +384,34 @@ class Tally:
     def _sides(self) -> str:
         known = [f"{count} {side}" for side, count in sorted(self.sides.items())]
         return f" ({', '.join(known)})" if known else ""
+
+
+def _baseline_lines(baselines: Sequence[RunBaseline]) -> list[str]:
+    """Return what the coach compared with at which speed, and what a fault kept out of the runner's own."""
+    speeds: dict[str, set[float | None]] = {}
+    left_out: dict[str, None] = {}
+    for one in baselines:
+        source = one.baseline_source or "nothing yet"
+        if one.baseline_runs:
+            source += f" ({one.baseline_runs} runs)"
+        speeds.setdefault(source, set()).add(one.speed_mps)
+        if one.left_out_steps:
+            left_out[one.metric] = None
+    lines: list[str] = []
+    if speeds:
+        parts = [f"{source} at {speeds_text(at)}" for source, at in speeds.items()]
+        lines.append(f"coach compared with: {'; '.join(parts)}")
+    if left_out:
+        lines.append(f"kept out of the baseline while a fault stood: {', '.join(left_out)}")
+    return lines
+
+
+def speeds_text(speeds: Collection[float | None]) -> str:
+    """Return speeds as people read them."""
+    known = sorted(speed for speed in speeds if speed is not None)
+    numbers = ", ".join(f"{speed:.2f}" for speed in known)
+    parts = [f"{numbers} m/s"] if known else []
+    return " and ".join([*parts, "unknown speed"] if None in speeds else parts)
 
 
 def _link_line(link: LinkHealth) -> str:

@@ -17,9 +17,10 @@ from core_run import only, run, simulated
 from fit_writer import fit_file
 
 from pelvis.coefficients import SHIPPED
-from pelvis.data import Side, Step
+from pelvis.data import RunBaseline, Side, Step
 from pelvis.simulate import Scenario, TrueContact
 from sensor_host import runners
+from sensor_host.baselines import learn
 from sensor_host.calibration import calibrations_in_use, personal_of
 from sensor_host.cli import call
 from sensor_host.errors import ConfigError, InputError
@@ -34,7 +35,7 @@ from sensor_host.reference import (
     match_contacts,
     speed_point,
 )
-from sensor_host.runners import Baseline, Calibration, Profile
+from sensor_host.runners import Calibration, Profile
 from sensor_host.track import match_track
 
 PLATE = Reference("force plate or insole", "contacts.csv", ConfigError)
@@ -346,17 +347,18 @@ def test_a_baseline_moves_with_the_calibration() -> None:
     from sensor_host.config import Config, RunnerConfig
     from sensor_host.settings import core_settings
 
-    baselines = tuple(
-        Baseline(metric=metric, speed_mps=3.0, mean=mean, sd=0.01, steps=900, runs=4)
-        for metric, mean in (("contact_time_s", 0.24), ("flight_time_s", 0.12), ("sway_m", 0.02))
-    )
-    profile = Profile(calibrations=(contact(0.010, "plate"),), baselines=baselines)
+    usual = {"contact_time_s": 0.24, "flight_time_s": 0.12, "peak_force_ratio": 0.5 * math.pi * 1.5, "sway_m": 0.02}
+    said = [RunBaseline(name, Side.UNKNOWN, 3.0, median, 0.01, 900) for name, median in usual.items()]
+    profile = learn(Profile(calibrations=(contact(0.010, "plate"),)), "a", "2026-01-02T03:04:05Z", said)
     moved = core_settings(Config(), profile, motion=False).cues
     bare = core_settings(Config(runner=RunnerConfig(calibrated=False)), profile, motion=False)
     assert moved is not None
     assert bare.cues is not None
-    assert [b.mean for b in moved.baselines] == pytest.approx([0.25, 0.11, 0.02], abs=0.0003)
-    assert [b.mean for b in bare.cues.baselines] == [0.24, 0.12, 0.02]
+    contact_s, flight_s, peak, sway_m = [b.mean for b in moved.baselines]
+    assert [contact_s, flight_s, sway_m] == pytest.approx([0.25, 0.11, 0.02], abs=0.0003)
+    # the definition: pi/2 (flight time / contact time + 1)
+    assert peak == pytest.approx(0.5 * math.pi * (flight_s / contact_s + 1.0), rel=1e-9)
+    assert [b.mean for b in bare.cues.baselines] == list(usual.values())
     assert bare.personal.contact_points == ()
 
 

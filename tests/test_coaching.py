@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pelvis.baselines import at_speed
 from pelvis.blocks import LIVE_SHARES, OFF_S, ON_S, Stretches, block_of, is_live
 from pelvis.cues import THROUGH_MUTE, Baseline, Coach, CueSettings, Said
 from pelvis.data import (
@@ -24,14 +25,14 @@ from pelvis.data import (
     Marker,
     Notice,
     Retention,
+    RunBaseline,
     Side,
     Speed,
 )
-from pelvis.faults import at_speed
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.simulate import Drift, Scenario
 from sensor_host.cli import call
-from sensor_host.commands.running import Outcome, Plan, count_run
+from sensor_host.commands.running import Outcome, Plan, keep_run
 from sensor_host.config import Config, CuesConfig
 from sensor_host.ports import Mode
 from sensor_host.runners import Profile
@@ -47,7 +48,7 @@ PEAK_FORCE = Baseline(
 )
 KNOWN = (
     PEAK_FORCE,
-    *(Baseline(name, mean, SPREAD[name], 3.0, runs=4) for name, mean in GOOD.items()),
+    *(Baseline(name, mean, SPREAD[name], 3.0, 4, side) for name, mean in GOOD.items() for side in Side),
 )
 SHARP = CueSettings(baselines=tuple(replace(one, speed_mps=None) for one in KNOWN))
 DWELL_S = {rule.name: rule.dwell_s for rule in RULES}
@@ -427,7 +428,7 @@ def test_silent_parts_are_silent_and_say_how_form_held() -> None:
 def test_a_live_run_beyond_its_warm_up_counts_in_the_plan(mode: Mode, ran_s: float, plan: bool, counted: int) -> None:
     config = Config(cues=CuesConfig(plan=plan))
     outcome = Outcome(session(mode), Tally(activity_s={"running": ran_s}))
-    count_run(outcome, Plan(config=config, profile=Profile(runner="ada"), record=False))
+    keep_run(outcome, Plan(config=config, profile=Profile(runner="ada"), record=False))
     assert outcome.failures == []
     profile = load_profile("ada")
     assert profile.coached_runs == counted
@@ -470,14 +471,14 @@ def test_the_whole_chain_says_the_same_however_its_samples_are_cut() -> None:
 
     def said(at: Iterable[int]) -> list[Said]:
         pipeline = Pipeline(Settings(cues=settings, rules=RULES))
-        return [
-            item
-            for piece in cut(samples, at)
-            for item in pipeline.feed(piece)
-            if isinstance(item, Cue | CueOutcome | Retention)
-        ]
+        fed = [item for piece in cut(samples, at) for item in pipeline.feed(piece)]
+        ended = list(pipeline.finish())
+        return [item for item in (*fed, *ended) if isinstance(item, Cue | CueOutcome | Retention | RunBaseline)]
 
     whole = said(())
+    own = {(one.metric, one.side): one for one in whole if isinstance(one, RunBaseline)}
+    assert own["cadence_spm", Side.UNKNOWN].steps > 200
+    assert own["pelvic_drop_deg", Side.LEFT].left_out_steps > 20
     assert [(one.kind, one.rule) for one in whole if isinstance(one, Cue)][:2] == [
         ("phrase", "drop"),
         ("chime", "drop"),

@@ -219,7 +219,7 @@ async def test_a_stranger_hears_everything_and_all_of_it_is_as_documented(url: s
         await listener.until("state", state="offline")
     topics = {message.topic for message in listener.heard if message.topic != PROBE}
     levels = {"state", "contact", "step", "stride", "metrics", "summary", "cue", "activity", "notice", "link", "sink"}
-    levels |= {"marker", "gap", "speed", "heart-rate", "obeyed", "samples", "cue-outcome", "retention"}
+    levels |= {"marker", "gap", "speed", "heart-rate", "obeyed", "samples", "cue-outcome", "retention", "baseline"}
     assert topics == {f"hipdrive/v1/ada/{level}" for level in levels}
     for message in listener.heard:
         if message.level == "samples":

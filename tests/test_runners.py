@@ -7,7 +7,9 @@ from msgspec.structs import replace
 
 from sensor_host import places, runners
 from sensor_host.errors import InputError, OutputError
-from sensor_host.runners import Baseline, Calibration, Profile
+from sensor_host.runners import Calibration, KnownRun, Profile, Usual
+
+SWAY = Usual(metric="sway_m", speed_mps=3.5, median=0.021, sd=0.003, steps=900)
 
 
 def full() -> Profile:
@@ -16,7 +18,7 @@ def full() -> Profile:
         mass_kg=61.5,
         height_m=1.72,
         calibrations=(Calibration(kind="speed", measured_utc="2026-01-02T03:04:05Z", values={"speed_mps": 3.5}),),
-        baselines=(Baseline(metric="sway_m", speed_mps=3.5, mean=0.021, sd=0.003, steps=900, runs=4),),
+        runs=(KnownRun(session="a", start_utc="2026-01-02T03:04:05Z", models="harmonic-9", usual=(SWAY,)),),
     )
 
 
@@ -37,6 +39,20 @@ def test_what_is_copied_into_a_recording_is_what_stands_in_the_file() -> None:
     data = places.profile_path("anna").read_bytes()
     assert runners.encode(saved) == data
     assert runners.decode(data, "recording") == saved
+
+
+def test_a_file_of_the_first_schema_is_read_and_saved_as_one_of_today() -> None:
+    path = places.profile_path("anna")
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        '{"schema": 1, "version": 7, "runner": "anna", "mass_kg": 61.5, "height_m": null, "calibrations": [{"kind": '
+        '"speed", "measured_utc": "2026-01-02T03:04:05Z", "values": {"speed_mps": 3.5}}], "baselines": [{"metric": '
+        '"sway_m", "speed_mps": 3.5, "mean": 0.021, "sd": 0.003, "steps": 900, "runs": 4}], "coached_runs": 3}'
+    )
+    read = runners.load("anna")
+    assert read == replace(full(), height_m=None, runs=(), version=7, coached_runs=3)
+    saved = runners.save(read)
+    assert (runners.load("anna"), saved.version, saved.schema) == (saved, 8, 2)
 
 
 def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:

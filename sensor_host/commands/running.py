@@ -19,7 +19,9 @@ from typing import Self
 import click
 import msgspec
 
+from pelvis.baselines import LEAST_STEPS
 from sensor_host import places
+from sensor_host.baselines import learn
 from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config, words_in_use
@@ -37,7 +39,7 @@ from sensor_host.runners import save as save_profile
 from sensor_host.session import Session
 from sensor_host.settings import core_settings, encode
 from sensor_host.sinks.recorder import Recorder
-from sensor_host.summary import Tally
+from sensor_host.summary import Tally, speeds_text
 
 EMBEDDED, OFF = "embedded", "off"
 
@@ -72,6 +74,7 @@ class Outcome:
     tally: Tally
     recording: Path | None = None
     broker: str = ""
+    profile: str = ""
     failures: list[HipdriveError] = field(default_factory=list[HipdriveError])
 
 
@@ -93,24 +96,43 @@ def conduct(source: Source, plan: Plan) -> None:
             outcome = runner.run(_conduct(source, plan, end))
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
-    count_run(outcome, plan)
+    keep_run(outcome, plan)
     _tell(outcome, plan)
     if outcome.failures:
         raise outcome.failures[0]
 
 
-def count_run(outcome: Outcome, plan: Plan) -> None:
-    """Note in the profile that a run of the plan whose cues fade is done: a live one that outlasted the warm-up."""
-    cues = plan.config.cues
-    ran_s = outcome.tally.activity_s.get("running", 0.0)
-    if not (cues.enabled and cues.plan and outcome.info.mode is Mode.LIVE and ran_s > cues.warm_up_s):
+def keep_run(outcome: Outcome, plan: Plan) -> None:
+    """Note in the profile what a live run adds: what was usual in it, and a run of the plan whose cues fade.
+
+    The latter where the run outlasted the warm-up. What goes wrong here is told after the summary.
+    """
+    if outcome.info.mode is not Mode.LIVE:
         return
+    info, tally, cues = outcome.info, outcome.tally, plan.config.cues
     try:
         # as it is now: it may have been changed during the run
         profile = load_profile(plan.profile.runner)
-        save_profile(msgspec.structs.replace(profile, coached_runs=profile.coached_runs + 1))
+        following = learn(profile, info.session_id, info.start_utc, tally.baselines)
+        outcome.profile = _added(following, info.session_id)
+        if cues.enabled and cues.plan and tally.activity_s.get("running", 0.0) > cues.warm_up_s:
+            following = msgspec.structs.replace(following, coached_runs=following.coached_runs + 1)
+        if following != profile:
+            save_profile(following)
     except HipdriveError as error:
+        outcome.profile = "this run could not be kept in it"
+        if outcome.failures:
+            # of several failures the first is told at the end
+            tally.warnings.append(str(error))
         outcome.failures.append(error)
+
+
+def _added(profile: Profile, session_id: str) -> str:
+    run = next((run for run in profile.runs if run.session == session_id), None)
+    if run is None:
+        return f"{profile.runner}; this run adds nothing (it takes {LEAST_STEPS} steps that count, after the warm-up)"
+    metrics = {one.metric for one in run.usual}
+    return f"{profile.runner}; this run adds {len(metrics)} metrics at {speeds_text({u.speed_mps for u in run.usual})}"
 
 
 class EndRequest:
@@ -303,6 +325,8 @@ def _tell(outcome: Outcome, plan: Plan) -> None:
         facts["broker"] = outcome.broker
     if outcome.recording is not None:
         facts["recording"] = str(outcome.recording)
+    if outcome.profile:
+        facts["profile"] = outcome.profile
     if plan.summary is not None:
         write_summary(plan.summary, facts, outcome.tally)
     if not plan.as_json:

@@ -18,18 +18,20 @@ has no clock.
 6. A cue names a phrase by its id. What that is in words is known to whoever speaks or shows it.
 7. What became of a correction is said `OUTCOME_S` after it.
 8. What a person has said (the command `say`) is passed on at once, and counts as a correction for those that follow.
+9. At the end it says what was usual in this run, for the runner's profile (`pelvis.baselines`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan, pi
 from statistics import median
 from types import MappingProxyType
 from typing import TypeAlias
 
+from pelvis.baselines import FRESH_S
 from pelvis.blocks import EDGE_MPS, Stretches, block_of, is_live
 from pelvis.data import (
     Activity,
@@ -42,6 +44,7 @@ from pelvis.data import (
     Marker,
     Notice,
     Retention,
+    RunBaseline,
     Side,
     Speed,
     Step,
@@ -123,6 +126,10 @@ class Coach:
             for side in (Side.LEFT, Side.RIGHT) if rule.per_side else (Side.UNKNOWN,):
                 channels = [self._channel(term.metric, side) for term in rule.when]
                 self._faults.append(Fault(rule, number, side, channels, settings))
+        # what a rule compares with other runs; where it stands, whatever is of the same metric and foot is doubtful
+        asked = {term.metric for rule in rules if not rule.within_run for term in rule.when}
+        self._gathered = [channel for (metric, _), channel in self._channels.items() if metric in asked]
+        self._doubtful = [self._touched(fault) for fault in self._faults]
         self._cadence = self._channel("cadence_spm", Side.UNKNOWN)
         self._stretches = Stretches()
         self._muted = False
@@ -130,13 +137,13 @@ class Coach:
         self._block_focus = (-1, "")
         self._running = False
         self._run_s = 0.0
-        self._last_step_s = self._last_counted_s = -inf
+        self._last_step_s = self._last_counted_s = self._judged_s = -inf
         self._quiet_until_s = -inf
         self._speeds: deque[float] = deque(maxlen=_SPEEDS)
         self._speed_until_s = inf
         self._speed_mps: float | None = None
         self._edge_mps: float | None = None
-        self._steps: dict[int, tuple[Side, bool, float]] = {}
+        self._steps: dict[int, tuple[Side, bool, float, float]] = {}
         self._said_s: deque[float] = deque()
         self._corrected_s = self._chimed_s = -inf
         self._hot_since_s = inf
@@ -174,12 +181,22 @@ class Coach:
             case _:
                 pass
 
+    def finish(self, t_s: float) -> Iterator[RunBaseline]:
+        """Yield what was usual in this run, which has ended at ``t_s`` or with the last step."""
+        for channel in self._gathered:
+            yield from channel.tell(max(t_s, self._judged_s))
+
     # ------------------------------------------------------------ what comes in
 
     def _channel(self, metric: str, side: Side) -> Channel:
         window = self._settings.window_steps
         steps = window if side is Side.UNKNOWN else -(-window // 2)
-        return self._channels.setdefault((metric, side), Channel(metric, steps, self._settings))
+        return self._channels.setdefault((metric, side), Channel(metric, side, steps, self._settings))
+
+    def _touched(self, fault: Fault) -> Sequence[Channel]:
+        metrics = {term.metric for term in fault.rule.when}
+        sides = (Side.UNKNOWN, fault.side) if fault.side is not Side.UNKNOWN else tuple(Side)
+        return [one for (metric, side), one in self._channels.items() if metric in metrics and side in sides]
 
     def _take_step(self, step: Step) -> Iterator[Said]:
         since_s = step.initial_contact_s - self._last_step_s
@@ -191,21 +208,24 @@ class Coach:
         if t_s > self._speed_until_s:
             yield from self._change_speed(t_s, None)
         usable = step.quality >= self._settings.min_quality and _NOT_STRAIGHT.isdisjoint(step.flags)
-        self._steps[step.step_index] = (step.side, usable, step.metrics.get("contact_time_s", nan))
+        offset_s = step.contact_time_offset_s
+        self._steps[step.step_index] = (step.side, usable, step.metrics.get("contact_time_s", nan), offset_s)
         metrics = step.metrics
         if step.speed_source in ("", MODEL, ESTIMATE):
             metrics = {name: value for name, value in metrics.items() if name != "step_length_m"}
             yield from self._watch_estimate(t_s, metrics.get("speed_mps", nan))
-        yield from self._measured(t_s, metrics, step.side, usable=usable)
+        yield from self._measured(t_s, metrics, _plain(metrics, offset_s), step.side, usable=usable)
         yield from self._split(t_s)
 
     def _take_stride(self, stride: Stride) -> Iterator[Said]:
         # the quality of a stride is that of its step; older ones never come
         for old in [index for index in self._steps if index < stride.step_index]:
             del self._steps[old]
-        side, usable, contact_s = self._steps.pop(stride.step_index, (stride.side, False, nan))
+        side, usable, contact_s, offset_s = self._steps.pop(stride.step_index, (stride.side, False, nan, 0.0))
         metrics = {**stride.metrics, "peak_force_ratio": _peak_force(contact_s, stride.metrics)}
-        yield from self._measured(stride.completed_at_s, metrics, side, usable=usable)
+        plain = _plain(stride.metrics, offset_s)
+        plain = {**plain, "peak_force_ratio": _peak_force(contact_s - offset_s, plain)}
+        yield from self._measured(stride.completed_at_s, metrics, plain, side, usable=usable)
 
     def _pass_on(self, said: Command) -> Iterator[Cue]:
         if not said.value:
@@ -232,6 +252,11 @@ class Coach:
             self._muted = False
         elif command.name == "focus":
             self._command_focus = command.value
+        elif command.name == "swap_sides":
+            # nobody knows since when they were the wrong way round
+            for (_, side), channel in self._channels.items():
+                if side is not Side.UNKNOWN:
+                    channel.gathering.drop()
 
     def _turn(self, activity: Activity) -> Iterator[Said]:
         running = activity.state is ActivityState.RUNNING
@@ -299,7 +324,11 @@ class Coach:
 
     # ------------------------------------------------------------ judging
 
-    def _measured(self, t_s: float, metrics: Mapping[str, float], side: Side, *, usable: bool) -> Iterator[Said]:
+    def _measured(
+        self, t_s: float, metrics: Mapping[str, float], plain: Mapping[str, float], side: Side, *, usable: bool
+    ) -> Iterator[Said]:
+        """Judge what was measured of a step; ``plain`` is the same without calibration."""
+        self._judged_s = t_s
         yield from self._tell_outcomes(t_s)
         if not self._running or not usable or t_s < self._quiet_until_s or self._run_s < self._settings.warm_up_s:
             return
@@ -309,11 +338,17 @@ class Coach:
             self._forget()
         since_s, self._last_counted_s = t_s - self._last_counted_s, t_s
         counted_s = since_s if since_s < COUNTED_GAP_S else 0.0
+        fresh = self._run_s < self._settings.warm_up_s + FRESH_S
         for (metric, where), channel in self._channels.items():
             if where in (Side.UNKNOWN, side) and metric in metrics:
                 channel.take(self._run_s, metrics[metric])
-        for fault in self._faults:
+                if fresh:
+                    channel.gathering.take(plain[metric], self._speed_mps)
+        for fault, channels in zip(self._faults, self._doubtful, strict=True):
             fault.judge(counted_s)
+            if fresh and fault.doubtful:
+                for channel in channels:
+                    channel.gathering.leave_out()
         yield from self._retain(t_s, counted_s)
         yield from self._correct(t_s)
         yield from self._praise(t_s)
@@ -490,6 +525,14 @@ class Coach:
             why=why,
             parameters=parameters or {},
         )
+
+
+def _plain(metrics: Mapping[str, float], offset_s: float) -> Mapping[str, float]:
+    """Return metrics as they were without a calibration that made contacts longer by ``offset_s``."""
+    if not offset_s:
+        return metrics
+    moved = {"contact_time_s": -offset_s, "flight_time_s": offset_s}
+    return {name: value + moved.get(name, 0.0) for name, value in metrics.items()}
 
 
 def _peak_force(contact_time_s: float, metrics: Mapping[str, float]) -> float:

@@ -325,6 +325,28 @@ class Retention:
     decided_at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class RunBaseline:
+    """What a metric was in this run while nothing was wrong, said at the run's end: for the runner's profile.
+
+    ``median`` and spread (``sd``) of single steps of one ``side`` (unknown: both together) at ``speed_mps`` (None:
+    without a source of speed), without any calibration of contact time; NaN where there were none. ``steps`` made
+    them, ``left_out_steps`` were left out because of a fault. The coach compared with ``baseline_source``: profile, of
+    ``baseline_runs`` runs, learning (this run), or nothing yet.
+    """
+
+    metric: str
+    side: Side
+    speed_mps: float | None
+    median: float
+    sd: float
+    steps: int
+    left_out_steps: int = 0
+    baseline_source: str = ""
+    baseline_runs: int = 0
+    decided_at_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
     """Continuous pelvis motion on the core's 200 Hz grid, from ``t_s[0]`` on.
@@ -361,5 +383,6 @@ CoreOutput: TypeAlias = (
     | Cue
     | CueOutcome
     | Retention
+    | RunBaseline
     | Motion
 )

@@ -11,29 +11,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite, nan
 from statistics import median
 
-from pelvis.data import Side
+from pelvis.baselines import MATCHED_MPS, Gathering, at_speed, middle_and_spread
+from pelvis.data import RunBaseline, Side
 from pelvis.rules import Baseline, CueRule, CueSettings, Term
 
 TELLINGS = 3  # of one phrase, before something else is tried
 GAIN_Z = 0.5
 
-# half of the 0.5 m/s in which speeds are told apart: contact time changes by 10 ms over it, less than its threshold
-MATCHED_MPS = 0.25
-# 1 m/s: between two known speeds no further apart a metric is taken to change evenly
-BETWEEN_MPS = 1.0
-# Per m/s, treadmill, 26 runners at 2.5 to 4.5 m/s: Fukuchi, Fukuchi and Duarte 2017 (doi:10.7717/peerj.3298). What
-# changes by less than a tenth of its rule's threshold is left out.
-SLOPES: Mapping[str, float] = {"contact_time_s": -0.036, "cadence_spm": 11.0, "vertical_oscillation_m": -0.009}
-
 COUNTED_GAP_S = 1.5  # longer than any running step: time in between was not counted
 LEAST_SPREAD = 0.25
 MOST_Z = 4.0  # in a mean of several: one gross change must not stand for all of them
-_MAD_TO_SD = 1.4826  # for normally distributed values
 
 
 @dataclass(slots=True)
@@ -47,7 +39,8 @@ class _Learning:
 class Channel:
     """One metric on one side, or on both together (unknown)."""
 
-    def __init__(self, metric: str, window: int, settings: CueSettings) -> None:
+    def __init__(self, metric: str, side: Side, window: int, settings: CueSettings) -> None:
+        self.gathering = Gathering(metric, side, window)
         self.median = nan
         self.profile: Baseline | None = None
         self.learned: Baseline | None = None
@@ -55,7 +48,9 @@ class Channel:
         self._window = window
         self._settings = settings
         self._recent: deque[float] = deque(maxlen=window)
-        self._known = [b for b in settings.baselines if b.metric == metric and b.runs >= settings.min_runs]
+        # what one side does says nothing of the other: no runner is even
+        known = [b for b in settings.baselines if (b.metric, b.side) == (metric, side)]
+        self._known = [b for b in known if b.runs >= settings.min_runs]
         self._all_learned: list[Baseline] = []
         self._learning: dict[float | None, _Learning] = {}
         self._speed_mps: float | None = None
@@ -71,6 +66,11 @@ class Channel:
         """Start the median afresh: what comes next is not comparable with what was."""
         self._recent.clear()
         self.median = nan
+        self.gathering.forget()
+
+    def tell(self, t_s: float) -> Iterator[RunBaseline]:
+        """Yield what was gathered for the profile, and what it was compared with."""
+        return self.gathering.tell(self._known, self._all_learned, t_s)
 
     def take(self, run_s: float, value: float) -> None:
         """Add one step's value."""
@@ -88,36 +88,10 @@ class Channel:
         learning = self._learning.setdefault(key, _Learning(run_s))
         learning.values.append(value)
         if run_s - learning.begun_run_s >= self._settings.learn_s and len(learning.values) >= self._window:
-            middle = median(learning.values)
-            spread = _MAD_TO_SD * median(abs(v - middle) for v in learning.values)
+            middle, spread = middle_and_spread(learning.values)
             self._all_learned.append(Baseline(self._metric, middle, spread, key))
             del self._learning[key]
             self.learned = at_speed(self._all_learned, self._speed_mps)
-
-
-def at_speed(known: Sequence[Baseline], speed_mps: float | None) -> Baseline | None:
-    """Return what is known of a metric at a speed; None where nothing is.
-
-    The nearest known speed counts within `MATCHED_MPS`, carried over by `SLOPES`; else what lies between two speeds no
-    more than `BETWEEN_MPS` apart. What is known at no speed counts where none is known, and where nothing else does.
-    """
-    anywhere = next((one for one in known if one.speed_mps is None), None)
-    if speed_mps is None:
-        return anywhere
-    points = sorted(((one.speed_mps, one) for one in known if one.speed_mps is not None), key=lambda p: p[0])
-    below = max((p for p in points if p[0] <= speed_mps), key=lambda p: p[0], default=None)
-    above = min((p for p in points if p[0] >= speed_mps), key=lambda p: p[0], default=None)
-    if below is not None and above is not None and 0.0 < above[0] - below[0] <= BETWEEN_MPS:
-        share = (speed_mps - below[0]) / (above[0] - below[0])
-        mean = below[1].mean + share * (above[1].mean - below[1].mean)
-        sd = below[1].sd + share * (above[1].sd - below[1].sd)
-        return Baseline(below[1].metric, mean, sd, speed_mps, min(below[1].runs, above[1].runs))
-    near = min(points, key=lambda p: abs(p[0] - speed_mps), default=None)
-    if near is None or abs(near[0] - speed_mps) > MATCHED_MPS:
-        return anywhere
-    one = near[1]
-    mean = one.mean + SLOPES.get(one.metric, 0.0) * (speed_mps - near[0])
-    return Baseline(one.metric, mean, one.sd, speed_mps, one.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +133,11 @@ class Fault:
     def ripe(self) -> bool:
         """Whether it has lasted as long as it must before it is told."""
         return self.bad and self.bad_s >= self.rule.dwell_s * self._settings.dwell_ratio
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether what is measured now is not the runner's own: it stands, or was told and is not over."""
+        return self.bad or self.first_told_s < inf
 
     @property
     def over(self) -> bool:

@@ -116,8 +116,10 @@ class Pipeline:
     def finish(self) -> Iterator[CoreOutput]:
         """Yield what is still open once the input has ended."""
         last = self._past.rows.end - 1
-        if last >= self._past.rows.start:
-            yield from self._strides.measure(self._steps.finish(self._past.known_s(last)))
+        t_s = self._past.known_s(last) if last >= self._past.rows.start else -math.inf
+        if math.isfinite(t_s):
+            yield from self._strides.measure(self._steps.finish(t_s))
+        yield from self._coach.finish(t_s)
 
     def _coached(self, said: Iterator[CoreOutput]) -> Iterator[CoreOutput]:
         for item in said:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pelvis.data import Side
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -60,13 +62,17 @@ class CueRule:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a metric is in this runner when nothing is wrong: mean and spread of single steps over ``runs`` runs."""
+    """What a metric is in this runner when nothing is wrong: mean and spread of single steps over ``runs`` runs.
+
+    ``speed_mps`` is None where no source of speed was there; ``side`` that of the foot in contact, unknown for both.
+    """
 
     metric: str
     mean: float
     sd: float
     speed_mps: float | None = None
     runs: int = 0
+    side: Side = Side.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
