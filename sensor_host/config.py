@@ -103,12 +103,21 @@ class SoundConfig(Section, frozen=True):
 
 
 class PageConfig(Section, frozen=True):
-    """The phone page: off, for this computer alone, or for its network; with a certificate and its key over HTTPS."""
+    """The phone page: off, for this computer alone, or for its network; with a certificate and its key over HTTPS.
+
+    ``host`` is the address or name that stands in the link; empty: one that phones can probably reach.
+    """
 
     serve: Literal["off", "local", "lan"] = "off"
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]*$", max_length=253)] = ""
     port: Port = 0
     certificate: str = ""
     key: str = ""
+
+    @property
+    def tls(self) -> bool:
+        """Whether it is served over HTTPS."""
+        return bool(self.certificate)
 
 
 class ConsoleConfig(Section, frozen=True):

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from conftest import skip_or_fail
@@ -26,6 +27,8 @@ from websockets.typing import Origin, Subprotocol
 from sensor_host.broker import BrokerAddress, EmbeddedBroker
 from sensor_host.config import MqttConfig, PageConfig
 from sensor_host.errors import ConfigError
+from sensor_host.page.addresses import Interface, for_phones, interfaces
+from sensor_host.page.certificate import check_certificate
 from sensor_host.page.gate import Gate, GateError
 from sensor_host.page.link import Link, make_link
 from sensor_host.page.orders import Serving
@@ -415,13 +418,151 @@ def test_a_page_for_the_network_listens_everywhere_and_one_for_this_computer_doe
 
 
 def test_a_certificate_that_is_not_there_and_a_port_that_is_taken_are_said(unused_tcp_port: int) -> None:
-    with pytest.raises(ConfigError, match=r"page\.certificate"):
+    with pytest.raises(ConfigError, match=r"page\.certificate: there is no file nowhere\.pem"):
         make_link(PageConfig(serve="local", certificate="nowhere.pem"))
     with (
         socket.create_server(("127.0.0.1", unused_tcp_port)),
         pytest.raises(ConfigError, match="choose another"),
     ):
         make_link(PageConfig(serve="local", port=unused_tcp_port))
+
+
+@pytest.fixture(scope="module")
+def pems(needs: Needs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two certificates, the key of the first alone, once with a password."""
+    folder = tmp_path_factory.mktemp("pems")
+    openssl = needs("openssl")
+    for name in ("one", "two"):
+        request = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+        to = ("-subj", "/CN=test", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem")
+        subprocess.run([openssl, *request, *to], check=True, capture_output=True)
+    lock = ("pkey", "-in", folder / "one.key", "-aes256", "-passout", "pass:secret", "-out", folder / "locked.key")
+    subprocess.run([openssl, *lock], check=True, capture_output=True)
+    both = (folder / "one.pem").read_bytes() + (folder / "one.key").read_bytes()
+    (folder / "both.pem").write_bytes(both)
+    (folder / "words.pem").write_text("no certificate at all", encoding="ascii")
+    broken = (folder / "one.pem").read_text(encoding="ascii").replace("M", "A")
+    (folder / "broken.pem").write_text(broken, encoding="ascii")
+    return folder
+
+
+@pytest.mark.parametrize(("certificate", "key"), [("one.pem", "one.key"), ("both.pem", "")])
+def test_a_certificate_and_its_key_will_do(pems: Path, certificate: str, key: str) -> None:
+    check_certificate(str(pems / certificate), str(pems / key) if key else "")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "said"),
+    [
+        ("nowhere.pem", "one.key", "page.certificate: there is no file"),
+        ("one.pem", "nowhere.key", "page.key: there is no file"),
+        ("words.pem", "one.key", "page.certificate: .*words.pem is no certificate in PEM form"),
+        ("one.pem", "words.pem", "page.key: .*words.pem is no key in PEM form"),
+        ("one.pem", "", "page.key: .*one.pem holds no key: name the key's file"),
+        ("one.pem", "two.key", "page.key: .*two.key is not the key of .*one.pem"),
+        ("one.pem", "locked.key", "page.key: .*locked.key wants a password: take it off"),
+        ("broken.pem", "one.key", "page.certificate: .*broken.pem and its key cannot be used"),
+        (".", "one.key", "page.certificate: .* cannot be read .is a directory."),
+        ("", "one.key", "page.key: .*one.key is of no use without page.certificate"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_has_a_name(pems: Path, certificate: str, key: str, said: str) -> None:
+    paths = [str(pems / name) if name else "" for name in (certificate, key)]
+    with pytest.raises(ConfigError, match=f"^{said}") as caught:
+        make_link(PageConfig(serve="local", certificate=paths[0], key=paths[1]))
+    assert "\n" not in str(caught.value)
+
+
+def test_why_there_is_no_page_is_said_at_once_and_the_run_goes_on(unused_tcp_port: int, home: Path) -> None:
+    command = [sys.executable, "-m", "sensor_host.cli", "demo", "--for", "3s", "--page", "--no-sound"]
+    with socket.create_server(("127.0.0.1", unused_tcp_port)):
+        run = subprocess.Popen(
+            [*command, "--set", f"page.port={unused_tcp_port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with run:
+            assert run.stderr is not None
+            said = run.stderr.readline()
+            # said before the run has ended
+            assert run.poll() is None
+            assert said == (
+                f"hipdrive: warning: no page in this run: page.port: {unused_tcp_port} cannot be used "
+                "(address already in use): choose another, or 0 for any that is free\n"
+            )
+            told, rest = run.communicate(timeout=60)
+    assert (run.returncode, rest) == (0, "")
+    assert "warning: no page in this run" in told
+    assert len(list((home / "data" / "hipdrive" / "sessions").glob("*.mcap"))) == 1
+
+
+# ---------------------------------------------------------------- which address
+
+
+WIFI, CABLE, VPN = Interface("wlan0", "192.168.1.23"), Interface("eth0", "10.1.2.3"), Interface("tun0", "10.8.0.6")
+DOCKER, OWN = Interface("docker0", "172.17.0.1"), Interface("lo", "127.0.0.1")
+ALONE = Interface("eth0", "169.254.7.8")
+
+
+@pytest.mark.parametrize(
+    ("known", "out", "wanted"),
+    [
+        ([OWN, DOCKER, WIFI], "192.168.1.23", [WIFI]),
+        # two networks: the one that the computer itself would take
+        ([OWN, CABLE, WIFI], "192.168.1.23", [WIFI, CABLE]),
+        ([OWN, WIFI, CABLE], "10.1.2.3", [CABLE, WIFI]),
+        # everything leaves through a tunnel: a phone is not in there
+        ([OWN, VPN, WIFI], "10.8.0.6", [WIFI]),
+        ([OWN, VPN], "10.8.0.6", [VPN]),
+        # the computer is the hotspot itself, or in one without internet: there is no way out
+        ([OWN, DOCKER, Interface("wlan0", "10.42.0.1")], "", [Interface("wlan0", "10.42.0.1")]),
+        # an address that nobody gave it leads nowhere
+        ([OWN, ALONE], "", []),
+        ([OWN], "127.0.0.1", []),
+        # a provider's address is not one of the house
+        ([Interface("wwan0", "100.72.3.4"), WIFI], "100.72.3.4", [WIFI, Interface("wwan0", "100.72.3.4")]),
+        # as Windows and macOS name them
+        (
+            [
+                Interface("VirtualBox Host-Only Ethernet Adapter", "192.168.56.1"),
+                Interface("vEthernet (WSL)", "172.20.0.1"),
+                Interface("Intel(R) Wi-Fi 6 AX201 160MHz", "192.168.178.20"),
+            ],
+            "",
+            ["Intel(R) Wi-Fi 6 AX201 160MHz"],
+        ),
+        ([Interface("utun4", "10.9.9.9"), Interface("en0", "192.168.0.5")], "10.9.9.9", ["en0"]),
+    ],
+)
+def test_the_likeliest_address_for_a_phone_comes_first(
+    known: list[Interface], out: str, wanted: list[Interface | str]
+) -> None:
+    found = for_phones(known, out)
+    assert [one.name if isinstance(want, str) else one for one, want in zip(found, wanted, strict=True)] == wanted
+
+
+def test_the_link_names_the_first_address_and_says_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensor_host.page.link.interfaces", lambda: [OWN, CABLE, DOCKER, WIFI, VPN])
+    monkeypatch.setattr("sensor_host.page.link.way_out", lambda: WIFI.address)
+    link = make_link(PageConfig(serve="lan"))
+    assert str(link) == f"http://192.168.1.23:{link.port}/{link.token}/"
+    assert [urlsplit(other).hostname for other in link.elsewhere] == ["10.1.2.3"]
+    named = make_link(PageConfig(serve="lan", host="laptop.local"))
+    assert str(named).startswith("http://laptop.local:")
+    assert named.elsewhere == ()
+    assert not named.reaches_nobody
+
+
+def test_a_computer_in_no_network_is_said_to_reach_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensor_host.page.link.interfaces", lambda: [OWN, ALONE])
+    monkeypatch.setattr("sensor_host.page.link.way_out", lambda: "")
+    assert make_link(PageConfig(serve="lan")).reaches_nobody
+    assert not make_link(PageConfig(serve="local")).reaches_nobody
+
+
+def test_this_computers_own_addresses_are_found() -> None:
+    assert OWN.address in {one.address for one in interfaces()}
 
 
 def test_the_qr_code_is_drawn_in_lines_that_fit_a_terminal() -> None:

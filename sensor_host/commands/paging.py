@@ -26,17 +26,27 @@ def add_page(session: Session, config: Config, url: str | None, *, aside: bool) 
     ``url`` is the broker's. With ``aside`` the link goes to standard error: standard output is somebody else's.
     """
     if url is None:
-        session.tally.warnings.append("no page in this run: it lives on MQTT, and there is none")
+        _warn(session, "no page in this run: it lives on MQTT, and there is none (mqtt.broker)")
         return
     try:
         link = make_link(config.page)
     except HipdriveError as error:
-        session.tally.warnings.append(f"no page in this run: {error}")
+        _warn(session, f"no page in this run: {error}")
         return
     click.echo(f"page: {link}", err=aside)
-    if not link.is_local:
+    for other in link.elsewhere:
+        click.echo(f"page, should that one not open: {other}", err=aside)
+    if link.reaches_nobody:
+        _warn(session, "no phone can reach the page: this computer is in no network; join the phone's hotspot")
+    elif not link.is_local:
         click.echo(link.drawn(), err=aside)
     session.add(PageSink(_serving(session, config, url, link), str(link), report=session.report))
+
+
+def _warn(session: Session, text: str) -> None:
+    """Say it now, while something can be done about it, and once more at the end."""
+    session.tally.warnings.append(text)
+    click.echo(f"hipdrive: warning: {text}", err=True)
 
 
 def _expanded(path: str) -> str:

@@ -8,12 +8,13 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from sensor_host import places
 from sensor_host.config import PageConfig
 from sensor_host.errors import ConfigError
+from sensor_host.page.addresses import for_phones, interfaces, way_out
+from sensor_host.page.certificate import check_certificate
 
 # beside the broker's 18833
 DEFAULT_PORT: Final = 18880
@@ -24,16 +25,30 @@ TOKEN_BYTES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a page is: what its server binds to, and what stands in the address line."""
+    """Where a page is: what its server binds to, and what stands in the address line; ``others`` would do as well."""
 
     bind: str
     host: str
     port: int
     token: str
     tls: bool = False
+    others: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}/{self.token}/"
+        return self._at(self.host)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The same link with this computer's other addresses, the likeliest first."""
+        return tuple(map(self._at, self.others))
+
+    @property
+    def reaches_nobody(self) -> bool:
+        """Whether it is meant for phones and this computer is in no network."""
+        return not self.is_local and self.host == LOOPBACK
+
+    def _at(self, host: str) -> str:
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}/{self.token}/"
 
     @property
     def is_local(self) -> bool:
@@ -54,28 +69,17 @@ def make_link(config: PageConfig) -> Link:
     Raises
     ------
     ConfigError
-        The port is taken, or a certificate is named that is not there.
+        The port is taken, or certificate and key will not do.
     OutputError
         The token cannot be kept.
     """
-    for name in ("certificate", "key"):
-        path = getattr(config, name)
-        if path and not Path(path).expanduser().is_file():
-            raise ConfigError(f"page.{name}: there is no file {path}", path=f"page.{name}")
-    bind = EVERYWHERE if config.serve == "lan" else LOOPBACK
-    host = own_address() if config.serve == "lan" else LOOPBACK
-    return Link(bind, host, _free_port(config.port, bind), _token(), bool(config.certificate))
-
-
-def own_address() -> str:
-    """Return this computer's address in the network it is in; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # an address of documentation (RFC 5737): the system chooses the way out, and with it the own address
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return LOOPBACK
+    if config.certificate or config.key:
+        check_certificate(config.certificate, config.key)
+    if config.serve != "lan":
+        return Link(LOOPBACK, config.host or LOOPBACK, _free_port(config.port, LOOPBACK), _token(), config.tls)
+    found = for_phones(interfaces(), way_out())
+    hosts = [config.host] if config.host else [one.address for one in found] or [LOOPBACK]
+    return Link(EVERYWHERE, hosts[0], _free_port(config.port, EVERYWHERE), _token(), config.tls, tuple(hosts[1:3]))
 
 
 def _token() -> str:
@@ -104,7 +108,9 @@ def _free_port(wanted: int, bind: str) -> int:
                 probe.bind((bind, port))
                 probe.listen(1)
             except OSError as error:
-                reason = error.strerror
+                reason = str(error.strerror).lower()
                 continue
             return int(probe.getsockname()[1])
-    raise ConfigError(f"page.port: {wanted} cannot be used ({reason}); choose another, or 0 for any", path="page.port")
+    raise ConfigError(
+        f"page.port: {wanted} cannot be used ({reason}): choose another, or 0 for any that is free", path="page.port"
+    )

@@ -28,6 +28,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from sensor_host.page.certificate import load
 from sensor_host.page.gate import MAX_PACKET, Gate, GateError
 from sensor_host.page.orders import Serving
 
@@ -85,7 +86,7 @@ class PageServer:
         secure: ssl.SSLContext | None = None
         if serving.certificate:
             secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            secure.load_cert_chain(serving.certificate, serving.key or None)
+            load(secure, serving.certificate, serving.key)
         return serve(
             self._carry,
             serving.bind,
