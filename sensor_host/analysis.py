@@ -28,6 +28,7 @@ from sensor_host.summary import Tally
 from sensor_host.tables import CsvSamples, SampleTable, StepTable
 
 if TYPE_CHECKING:
+    from sensor_host.ports import LinkHealth
     from sensor_host.recording.reader import Recording
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
@@ -50,6 +51,10 @@ class CsvInput:
         yield from self._table
         tally.warnings += self._table.warnings
 
+    def health(self, t_s: float) -> list[LinkHealth]:  # noqa: ARG002 - a file has no link
+        """Return nothing: samples in a file came over no link."""
+        return []
+
 
 class RecordingInput:
     """A recording as input of the core, with the configuration and the profile that it holds."""
@@ -59,6 +64,7 @@ class RecordingInput:
         from sensor_host.settings import recorded_config
 
         self._recording = recording
+        self._router = Router(recording.session.sensors)
         self.config = recorded_config(recording.config) if recording.config else Config()
         self.profile = decode(recording.profile, f"the profile in {recording.path}") if recording.profile else Profile()
 
@@ -70,7 +76,7 @@ class RecordingInput:
         """Yield what arrived; how the links did goes to the tally."""
         from sensor_host.recording.reader import Batch
 
-        router = Router(self._recording.session.sensors)
+        self._router = router = Router(self._recording.session.sensors)
         for item in self._recording.batches():
             if isinstance(item, Batch):
                 yield from router.take_batch(item.role, item.data, item.t_host_s)
@@ -79,8 +85,12 @@ class RecordingInput:
         tally.warnings += unfit(sensor.board for sensor in self._recording.session.sensors)
         if self._recording.cut:
             tally.warnings.append("the recording ends in the middle: its last second may be missing")
-        for chain in router.chains.values():
-            tally.take(chain.health(tally.last_s))
+        for health in self.health(tally.last_s):
+            tally.take(health)
+
+    def health(self, t_s: float) -> list[LinkHealth]:
+        """Return the links' figures up to what `items` yielded last, as of session time ``t_s``."""
+        return [chain.health(t_s) for chain in self._router.chains.values()]
 
 
 def open_input(path: Path) -> CsvInput | RecordingInput:

@@ -25,6 +25,13 @@ def data_dir() -> Path:
     return platformdirs.user_data_path(APP, appauthor=False)
 
 
+def cache_dir() -> Path:
+    """Return the folder of what can be made anew at any time."""
+    import platformdirs
+
+    return platformdirs.user_cache_path(APP, appauthor=False)
+
+
 def user_config_path() -> Path:
     """Return the path of the user's own settings."""
     return config_dir() / "config.toml"

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
@@ -56,6 +56,13 @@ _INDEX, _CONTACT = _COLUMN["step_index"], _COLUMN["initial_contact_s"]
 _BY_METRIC: Final = slice(_COLUMN["quality"] + 1, None)
 
 _time_of = attrgetter("t_s")
+
+_Standing: TypeAlias = Activity | LinkHealth | HeartRate | Speed | Notice | Command
+
+
+def _when(item: _Standing) -> float:
+    return item.t_s
+
 
 MarkKind: TypeAlias = Literal["lap", "note", "cue", "chime", "notice", "gap"]
 
@@ -107,6 +114,8 @@ class Timeline:
         self._motion = Columns(len(MOTION_COLUMNS), np.float32, keep)
         self._steps = Columns(len(STEP_COLUMNS), np.float64)
         self._open: dict[int, Contact] = {}
+        # what stands where there is something to come back to: a live session only goes on
+        self._stood: dict[str, list[_Standing]] | None = {} if keep_s is None else None
         self.marks: list[Mark] = []
         self.cues: list[Cue] = []
         self.outcomes: dict[int, CueOutcome] = {}
@@ -160,6 +169,26 @@ class Timeline:
         first, end = (bisect_left(self.marks, t_s, key=_time_of) for t_s in (from_s, to_s))
         return self.marks[first:end]
 
+    def stand_at(self, t_s: float) -> None:
+        """Let activity, links, heart rate, speed, mute and notice be what they were at ``t_s``, for a replay.
+
+        Only where all is kept; what had not been said by then is as in a new timeline.
+        """
+        if self._stood is None:
+            return
+        self.activity, self.heart_rate, self.speed, self.notice, self.muted = (
+            ActivityState.OTHER,
+            None,
+            None,
+            None,
+            False,
+        )
+        self.links.clear()
+        for said in self._stood.values():
+            last = bisect_right(said, t_s, key=_when) - 1
+            if last >= 0:
+                self._stand(said[last])
+
     # ------------------------------------------------------------ what comes in
 
     def take_motion(self, t_s: Array, values: NDArray[np.float32]) -> None:
@@ -175,7 +204,21 @@ class Timeline:
             t_s, values = np.insert(t_s, holes, t_s[holes] - GRID_PERIOD_S), np.insert(values, holes, nan, axis=0)
         self._times.extend(t_s[:, np.newaxis])
         self._motion.extend(values.astype(np.float32, copy=False))
-        self._reach(float(t_s[0]), float(t_s[-1]))
+        self.reach(float(t_s[0]), float(t_s[-1]))
+
+    def take_steps(self, rows: Array) -> None:
+        """Add steps (n, columns) with the columns `STEP_COLUMNS`, in their order.
+
+        They hold every step from the first of them on: what is known of these already is replaced.
+        """
+        if not len(rows):
+            return
+        place = int(np.searchsorted(self._steps.rows[:, _INDEX], float(rows[0, _INDEX])))
+        known = len(self._steps) - place
+        self._steps.rows[place:] = rows[:known]
+        self._steps.extend(rows[known:])
+        contacts = rows[:, _CONTACT]
+        self.reach(float(contacts[0]), float(contacts[-1]))
 
     def take(self, item: Said, words: str = "") -> None:
         """Remember what was said, a cue in ``words`` where they are known; what a window does not show is let pass."""
@@ -186,10 +229,10 @@ class Timeline:
                 self._take_stride(item)
             case ProvisionalContact():
                 self._open[item.contact_id] = Contact(item.initial_contact_s, item.side)
-                self._reach(item.initial_contact_s, item.decided_at_s)
+                self.reach(item.initial_contact_s, item.decided_at_s)
             case ContactWithdrawn():
                 self._open.pop(item.contact_id, None)
-                self._reach(item.decided_at_s, item.decided_at_s)
+                self.reach(item.decided_at_s, item.decided_at_s)
             case Cue() | Marker() | Notice() | Gap():
                 self._mark(item, words)
             case _:
@@ -199,27 +242,41 @@ class Timeline:
     def _see(self, item: Said) -> None:
         """Remember how something stands now."""
         match item:
+            case Activity() | LinkHealth() | HeartRate() | Speed() | Command(name="mute" | "unmute"):
+                self._stand(item)
+                self._remember(item)
+                if isinstance(item, LinkHealth):
+                    self.reach(item.t_s, item.t_s)
+            case SinkState():
+                self.sinks[item.sink] = item
+            case SessionState():
+                self.state, self.muted = item.state, item.muted
+            case CueOutcome():
+                self.outcomes[item.cue_id] = item
+            case _:
+                pass
+
+    def _stand(self, item: _Standing) -> None:
+        match item:
             case Activity():
                 self.activity = item.state
                 if item.state is not ActivityState.RUNNING:
                     self._open.clear()
             case LinkHealth():
                 self.links[item.role] = item
-                self._reach(item.t_s, item.t_s)
-            case SinkState():
-                self.sinks[item.sink] = item
-            case SessionState():
-                self.state, self.muted = item.state, item.muted
             case HeartRate():
                 self.heart_rate = item
             case Speed():
                 self.speed = item
-            case CueOutcome():
-                self.outcomes[item.cue_id] = item
-            case Command(name="mute" | "unmute"):
+            case Notice():
+                self.notice = item
+            case Command():
                 self.muted = item.name == "mute"
-            case _:
-                pass
+
+    def _remember(self, item: _Standing) -> None:
+        if self._stood is not None:
+            kind = item.role if isinstance(item, LinkHealth) else ""
+            insort(self._stood.setdefault(f"{type(item).__name__} {kind}", []), item, key=_when)
 
     def _mark(self, item: Cue | Marker | Notice | Gap, words: str) -> None:
         match item:
@@ -231,12 +288,13 @@ class Timeline:
             case Marker():
                 mark = Mark(item.t_s, "lap" if item.kind == "lap" else "note", item.text)
             case Notice():
-                self.notice = item
+                self._stand(item)
+                self._remember(item)
                 mark = Mark(item.t_s, "notice", item.text)
             case Gap():
                 mark = Mark(item.t_s, "gap", item.reason, duration_s=item.duration_s)
         insort(self.marks, mark, key=_time_of)
-        self._reach(mark.t_s, mark.t_s)
+        self.reach(mark.t_s, mark.t_s)
 
     def _take_step(self, step: Step) -> None:
         if step.contact_id is not None:
@@ -259,20 +317,21 @@ class Timeline:
             step.quality,
         )
         self._fill(row, step.metrics)
-        self._reach(step.initial_contact_s, step.reported_at_s)
+        self.reach(step.initial_contact_s, step.reported_at_s)
 
     def _take_stride(self, stride: Stride) -> None:
         place = int(np.searchsorted(self._steps.rows[:, _INDEX], stride.step_index))
         if place < len(self._steps) and self._steps.rows[place, _INDEX] == stride.step_index:
             self._fill(self._steps.rows[place], stride.metrics)
-        self._reach(stride.initial_contact_s, stride.completed_at_s)
+        self.reach(stride.initial_contact_s, stride.completed_at_s)
 
     @staticmethod
     def _fill(row: Array, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():
             row[_COLUMN[name]] = value
 
-    def _reach(self, from_s: float, to_s: float) -> None:
+    def reach(self, from_s: float, to_s: float) -> None:
+        """Note that the session has something to say about these times."""
         self.begin_s = min(self.begin_s, from_s)
         self.end_s = max(self.end_s, to_s)
         self.version += 1
