@@ -19,7 +19,9 @@ TOOLS = os.path.join(ROOT, ".python")
 BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin")
 VENV_PYTHON = os.path.join(BIN, "python.exe" if os.name == "nt" else "python")
 
-EXTRAS = {"run": "sound", "test": "sound,test", "dev": "sound,dev", "fuzz": "fuzz"}
+EXTRAS = {"run": "sound", "test": "sound,test", "dev": "sound,dev", "fuzz": "sound,fuzz"}
+# Who has the tools to develop, or to fuzz, has what tests and runs need.
+HAS = {"run": ["run"], "test": ["run", "test"], "dev": ["run", "test", "dev"], "fuzz": ["run", "test", "fuzz"]}
 
 
 def stop(text):
@@ -89,17 +91,16 @@ def install(kind):
     done = subprocess.run([*pip, "--editable", "{}[{}]".format(ROOT, EXTRAS[kind])], check=False)
     if done.returncode != 0:
         stop("pip could not install the packages (see above): is the network there?")
-    # Who has the tools to develop has what tests and runs need: leave a stamp for each.
-    for smaller in ("run", "test", "dev")[: ("run", "test", "dev").index(kind) + 1]:
-        with open(os.path.join(VENV, ".ready-" + smaller), "w") as stamp:
+    for kind_there in HAS[kind]:
+        with open(os.path.join(VENV, ".ready-" + kind_there), "w") as stamp:
             stamp.write(ROOT + "\n")
 
 
 def main():
     """Check, make, install."""
     check()
-    if sys.argv[1:] not in [["run"], ["test"], ["dev"]]:
-        stop("usage: python3 .ci/environment.py run|test|dev")
+    if len(sys.argv) != 2 or sys.argv[1] not in EXTRAS:
+        stop("usage: python3 .ci/environment.py " + "|".join(EXTRAS))
     make_environment()
     install(sys.argv[1])
 

@@ -37,6 +37,7 @@ from pelvis.data import (
     Motion,
     Notice,
     ProvisionalContact,
+    References,
     Retention,
     RunBaseline,
     Speed,
@@ -144,6 +145,7 @@ NOTES: Final[Mapping[str, str]] = {
     "counted_s": "Seconds of running that counted.",
     "median": "Median of the metric over single steps of this run.",
     "sd": "Spread of the same; a standard deviation.",
+    "references": "What is usual, by metric: mean and sd of single steps, and of how many runs (0: of this one).",
     "left_out_steps": "Steps that were left out because of a fault.",
     "baseline_source": "What the coach compared with: profile, learning (this run), or empty: nothing yet.",
     "baseline_runs": "Of how many runs of the profile that was made.",
@@ -313,6 +315,7 @@ SummaryPayload = _form(SessionFigures, "summary", "SummaryPayload", metrics=tupl
 CuePayload = _form(Cue, "cue", "CuePayload", session={"mode": Mode, "words": str})
 CueOutcomePayload = _form(CueOutcome, "cue-outcome", "CueOutcomePayload")
 RetentionPayload = _form(Retention, "retention", "RetentionPayload")
+ReferencesPayload = _form(References, "references", "ReferencesPayload")
 BaselinePayload = _form(RunBaseline, "baseline", "BaselinePayload")
 ActivityPayload = _form(Activity, "activity", "ActivityPayload")
 NoticePayload = _form(Notice, "notice", "NoticePayload")
@@ -522,6 +525,12 @@ TOPICS: Final[Mapping[str, Topic]] = {
         Topic("cue", "Something worth saying to the runner, and why.", (CuePayload,)),
         Topic("cue-outcome", "What had become of a fault a minute after it was told.", (CueOutcomePayload,)),
         Topic("retention", "How form held in the silent part of a block.", (RetentionPayload,)),
+        Topic(
+            "references",
+            "What the coach compares with from now on.",
+            (ReferencesPayload,),
+            retain=True,
+        ),
         Topic("baseline", "What was usual in this run, for the runner's profile; at its end.", (BaselinePayload,)),
         Topic(
             "activity", "The runner stands, walks, runs or does something else now.", (ActivityPayload,), retain=True

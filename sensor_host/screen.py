@@ -17,22 +17,11 @@ from rich.segment import Segment
 from rich.style import Style
 
 from pelvis.data import Activity, ActivityState, Command, Cue, HeartRate, Marker, Notice, Side, Step, Stride
-from pelvis.metrics import METRICS, Metric
+from pelvis.metrics import Metric
 from sensor_host.keys import KEYS, MUTE
 from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Mode, Role, Said, SessionInfo, SessionState, SinkState
-
-SHOWN: tuple[Metric, ...] = tuple(
-    METRICS[name]
-    for name in (
-        "cadence_spm",
-        "contact_time_s",
-        "flight_time_s",
-        "pelvic_drop_deg",
-        "sway_m",
-        "vertical_oscillation_m",
-    )
-)
+from sensor_host.shown import SHOWN
 
 # 20 steps: about 7 s, long enough to be calm and short enough to answer what the runner just changed
 REMEMBERED_STEPS = 20

@@ -130,6 +130,7 @@ def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bo
     from pelvis.pipeline import Settings
     from sensor_host.baselines import baselines_of
     from sensor_host.calibration import moved, personal_of
+    from sensor_host.shown import SHOWN
 
     personal = personal_of(profile, calibrated=config.runner.calibrated)
     if not coached or not config.cues.enabled:
@@ -138,7 +139,7 @@ def core_settings(config: Config, profile: Profile, *, motion: bool, coached: bo
     # baselines are kept without calibration; what is measured now is with it
     known = moved(personal, baselines_of(profile))
     plan_run = profile.coached_runs + 1 if config.cues.plan else 0
-    cues = replace(cues, baselines=known, plan_run=plan_run)
+    cues = replace(cues, baselines=known, plan_run=plan_run, watched=tuple(metric.name for metric in SHOWN))
     return Settings(motion=motion, personal=personal, cues=cues, rules=rules)
 
 

@@ -9,7 +9,20 @@ from itertools import count
 from math import inf
 
 from pelvis.cues import Coach, CueRule, CueSettings, Said
-from pelvis.data import Activity, ActivityState, Command, CoreOutput, Cue, HeartRate, Marker, Side, Speed, Step, Stride
+from pelvis.data import (
+    Activity,
+    ActivityState,
+    Command,
+    CoreOutput,
+    Cue,
+    HeartRate,
+    Marker,
+    References,
+    Side,
+    Speed,
+    Step,
+    Stride,
+)
 from pelvis.metrics import METRICS
 from sensor_host.coaching import coaching
 from sensor_host.config import CuesConfig
@@ -156,8 +169,10 @@ def respond(runner: Responder, settings: CueSettings) -> list[Said]:
 
 
 def hear(run: Run | Iterable[Item], settings: CueSettings = QUICK, rules: tuple[CueRule, ...] = RULES) -> list[Said]:
+    """Return what the coach makes of a run; what it compares with is left out."""
+    items = run.items() if isinstance(run, Run) else run
     coach = Coach(settings, rules)
-    return [said for item in (run.items() if isinstance(run, Run) else run) for said in coach.consider(item)]
+    return [said for item in items for said in coach.consider(item) if not isinstance(said, References)]
 
 
 def listen(run: Run | Iterable[Item], settings: CueSettings = QUICK, rules: tuple[CueRule, ...] = RULES) -> list[Cue]:

@@ -24,6 +24,7 @@ from pelvis.data import (
     HeartRate,
     Marker,
     Notice,
+    References,
     Retention,
     RunBaseline,
     Side,
@@ -517,5 +518,37 @@ def test_a_recording_tells_what_another_coach_would_have_said(
 
 
 def test_a_coach_without_rules_is_silent() -> None:
-    coach = Coach(QUICK)
-    assert [said for item in Run(100.0).items() for said in coach.consider(item)] == []
+    assert hear(Run(100.0), QUICK, ()) == []
+
+
+# ---------------------------------------------------------------- what is compared with
+
+
+def references(run: Run, settings: CueSettings) -> list[References]:
+    coach = Coach(settings, RULES)
+    return [said for item in run.items() for said in coach.consider(item) if isinstance(said, References)]
+
+
+def test_what_is_compared_with_is_said_at_once_and_at_every_speed() -> None:
+    known = (Baseline("cadence_spm", 170.0, 3.0, 3.0, 5), Baseline("cadence_spm", 181.0, 3.0, 4.0, 4))
+    run = Run(300.0).also(1.0, Speed(1.0, 3.0, "treadmill")).also(150.0, Speed(150.0, 4.0, "treadmill"))
+    first, second = references(run, CueSettings(baselines=known))
+    assert [(one.metric, one.side, one.mean, one.runs) for one in first.references] == [
+        ("cadence_spm", Side.UNKNOWN, 170.0, 5)
+    ]
+    assert (first.speed_mps, second.speed_mps) == (3.0, 4.0)
+    assert first.decided_at_s < 3.0
+    assert 150.0 < second.decided_at_s < 152.0
+    assert [(one.mean, one.runs) for one in second.references] == [(181.0, 4)]
+
+
+def test_what_was_learned_in_this_run_is_said_when_it_is_known_of_what_is_watched_as_well() -> None:
+    settings = CueSettings(warm_up_s=60.0, learn_s=60.0, watched=("flight_time_s",))
+    nothing, *_, known = references(Run(300.0), settings)
+    assert nothing.references == ()
+    assert known.decided_at_s == pytest.approx(120.0, abs=10.0)
+    of = {one.metric: one for one in known.references if one.side is Side.UNKNOWN}
+    assert of["flight_time_s"].mean == pytest.approx(GOOD["flight_time_s"], abs=0.5 * SPREAD["flight_time_s"])
+    assert of["flight_time_s"].runs == 0
+    # by a rule that judges the sides apart, and by one that does not
+    assert {one.side for one in known.references if one.metric == "pelvic_drop_deg"} == set(Side)

@@ -329,7 +329,11 @@ def test_a_rule_that_always_holds_or_says_nothing_is_refused() -> None:
 
 
 def test_the_configuration_has_the_same_names_and_defaults() -> None:
-    here = {field.name: field.default for field in fields(CueSettings) if field.name not in ("baselines", "plan_run")}
+    here = {
+        field.name: field.default
+        for field in fields(CueSettings)
+        if field.name not in ("baselines", "plan_run", "watched")
+    }
     there = {field.name: field.default for field in msgspec.structs.fields(CuesConfig)}
     host = ("enabled", "language", "phrases", "plan", "rules")
     assert here == {name: value for name, value in there.items() if name not in host}
@@ -361,7 +365,7 @@ def test_a_runner_whose_left_stance_lets_the_pelvis_drop_hears_of_it_within_a_mi
     for block in SimulatedRunner(Scenario(duration_s=85.0, drifts=drift)).blocks():
         for item in pipeline.feed(Samples(block.t_s, block.acc_mps2, block.gyr_radps, block.rate_hz)):
             if not isinstance(item, Cue):
-                cues.extend(coach.consider(item))
+                cues.extend(said for said in coach.consider(item) if isinstance(said, Cue))
     assert [(cue.kind, cue.rule, cue.side) for cue in cues] == [
         ("phrase", "drop", Side.LEFT),
         ("chime", "drop", Side.LEFT),

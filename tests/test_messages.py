@@ -195,7 +195,9 @@ def test_state_and_cue_say_where_the_data_come_from() -> None:
 
 
 def test_only_state_and_figures_are_retained_and_only_what_must_arrive_is_acknowledged() -> None:
-    assert {level for level, topic in TOPICS.items() if topic.retain} == {"state", "metrics", "summary", "activity"}
+    assert {level for level, topic in TOPICS.items() if topic.retain} == {
+        *("state", "metrics", "summary", "activity", "references")
+    }
     assert {level for level, topic in TOPICS.items() if topic.qos == 1} == {"state", "cmd", "resp"}
 
 

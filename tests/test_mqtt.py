@@ -220,6 +220,7 @@ async def test_a_stranger_hears_everything_and_all_of_it_is_as_documented(url: s
     topics = {message.topic for message in listener.heard if message.topic != PROBE}
     levels = {"state", "contact", "step", "stride", "metrics", "summary", "cue", "activity", "notice", "link", "sink"}
     levels |= {"marker", "gap", "speed", "heart-rate", "obeyed", "samples", "cue-outcome", "retention", "baseline"}
+    levels |= {"references"}
     assert topics == {f"hipdrive/v1/ada/{level}" for level in levels}
     for message in listener.heard:
         if message.level == "samples":

@@ -54,7 +54,7 @@ def for_phones(known: Iterable[Interface], out: str) -> Sequence[Interface]:
     """Return where phones may reach this computer, the likeliest first.
 
     1. Never loopback, nor an address that the computer gave itself because nobody else did (169.254.0.0/16).
-    2. Tunnels and networks inside the computer only where there is nothing else, even when everything leaves through them.
+    2. Tunnels and networks inside the computer only where there is nothing else, even when all leaves through them.
     3. Addresses that routers and hotspots give out come before others, then ``out`` before the rest.
 
     Parameters

@@ -78,6 +78,7 @@ _RANKS: Final = {
     "cue": 2,
     "cue-outcome": 2,
     "retention": 2,
+    "references": 2,
     "state": 2,
     "activity": 2,
     "notice": 2,

@@ -32,6 +32,8 @@ from pelvis.data import (
     Marker,
     Notice,
     ProvisionalContact,
+    Reference,
+    References,
     Side,
     Speed,
     Step,
@@ -86,15 +88,6 @@ class Contact:
     side: Side
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What a metric of this runner is compared with: mean and spread of single steps, and where they come from."""
-
-    mean: float
-    sd: float
-    source: str
-
-
 class Timeline:
     """One session of one runner.
 
@@ -122,7 +115,7 @@ class Timeline:
         self.links: dict[str, LinkHealth] = {}
         self.sinks: dict[str, SinkState] = {}
         self.references: dict[str, Reference] = {}
-        """The runner's own, by metric, at the present speed; empty as long as none is known."""
+        """What is usual in this runner over both feet, by metric; empty as long as nothing is known."""
         self.activity = ActivityState.OTHER
         self.state = ""
         self.muted = False
@@ -268,6 +261,8 @@ class Timeline:
                 self.heart_rate = item
             case Speed():
                 self.speed = item
+            case References():
+                self.references = {one.metric: one for one in item.references if one.side is Side.UNKNOWN}
             case Notice():
                 self.notice = item
             case Command():

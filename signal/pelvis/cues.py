@@ -18,7 +18,8 @@ has no clock.
 6. A cue names a phrase by its id. What that is in words is known to whoever speaks or shows it.
 7. What became of a correction is said `OUTCOME_S` after it.
 8. What a person has said (the command `say`) is passed on at once, and counts as a correction for those that follow.
-9. At the end it says what was usual in this run, for the runner's profile (`pelvis.baselines`).
+9. It says what it compares with (`References`) at the first step and whenever that changes.
+10. At the end it says what was usual in this run, for the runner's profile (`pelvis.baselines`).
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from pelvis.data import (
     HeartRate,
     Marker,
     Notice,
+    Reference,
+    References,
     Retention,
     RunBaseline,
     Side,
@@ -69,7 +72,7 @@ __all__ = [
 ]
 
 Heard: TypeAlias = CoreOutput | Speed | HeartRate | Marker | Command
-Said: TypeAlias = Cue | CueOutcome | Retention | Notice
+Said: TypeAlias = Cue | CueOutcome | References | Retention | Notice
 
 DERIVED: Mapping[str, str] = MappingProxyType(
     {
@@ -126,11 +129,15 @@ class Coach:
             for side in (Side.LEFT, Side.RIGHT) if rule.per_side else (Side.UNKNOWN,):
                 channels = [self._channel(term.metric, side) for term in rule.when]
                 self._faults.append(Fault(rule, number, side, channels, settings))
+        for metric in settings.watched:
+            self._channel(metric, Side.UNKNOWN)
         # what a rule compares with other runs; where it stands, whatever is of the same metric and foot is doubtful
-        asked = {term.metric for rule in rules if not rule.within_run for term in rule.when}
+        asked = {term.metric for rule in rules if not rule.within_run for term in rule.when} | {*settings.watched}
         self._gathered = [channel for (metric, _), channel in self._channels.items() if metric in asked]
         self._doubtful = [self._touched(fault) for fault in self._faults]
         self._cadence = self._channel("cadence_spm", Side.UNKNOWN)
+        # at first that nothing is known is news, too
+        self._referred: tuple[Baseline | None, ...] | None = None
         self._stretches = Stretches()
         self._muted = False
         self._command_focus = ""
@@ -215,7 +222,21 @@ class Coach:
             metrics = {name: value for name, value in metrics.items() if name != "step_length_m"}
             yield from self._watch_estimate(t_s, metrics.get("speed_mps", nan))
         yield from self._measured(t_s, metrics, _plain(metrics, offset_s), step.side, usable=usable)
+        yield from self._refer(t_s)
         yield from self._split(t_s)
+
+    def _refer(self, t_s: float) -> Iterator[References]:
+        """Say what is compared with, where something of it has changed."""
+        known = tuple(channel.known for channel in self._channels.values())
+        if known == self._referred:
+            return
+        self._referred = known
+        told = (
+            Reference(metric, side, one.mean, one.sd, one.runs)
+            for (metric, side), one in zip(self._channels, known, strict=True)
+            if one is not None
+        )
+        yield References(tuple(told), self._speed_mps, t_s)
 
     def _take_stride(self, stride: Stride) -> Iterator[Said]:
         # the quality of a stride is that of its step; older ones never come

@@ -347,6 +347,32 @@ class RunBaseline:
     decided_at_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What is usual for a metric in this runner: mean and spread of single steps.
+
+    Of one stance ``side`` or of both (unknown); of ``runs`` earlier runs, 0 where it was learned in this one.
+    """
+
+    metric: str
+    side: Side
+    mean: float
+    sd: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What the coach compares with from now on: all of it, each time something of it changes.
+
+    At ``speed_mps``, None where no source of speed is there.
+    """
+
+    references: tuple[Reference, ...]
+    speed_mps: float | None
+    decided_at_s: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
     """Continuous pelvis motion on the core's 200 Hz grid, from ``t_s[0]`` on.
@@ -384,5 +410,6 @@ CoreOutput: TypeAlias = (
     | CueOutcome
     | Retention
     | RunBaseline
+    | References
     | Motion
 )

@@ -72,6 +72,11 @@ class Channel:
         """Yield what was gathered for the profile, and what it was compared with."""
         return self.gathering.tell(self._known, self._all_learned, t_s)
 
+    @property
+    def known(self) -> Baseline | None:
+        """What the present speed is compared with; None where nothing is known."""
+        return self.profile or self.learned
+
     def take(self, run_s: float, value: float) -> None:
         """Add one step's value."""
         if not isfinite(value):

@@ -81,6 +81,7 @@ class CueSettings:
 
     ``dwell_ratio`` < 1 shortens every rule's dwell, for drills and demonstrations. ``plan_run`` is the number of this
     run in a plan whose cues fade, 0 where there is none. ``heart_rate_max_bpm`` and ``split_m`` of 0 ask for neither.
+    What is usual of the metrics in ``watched`` is learned besides those of the rules, for whoever shows them.
     """
 
     warm_up_s: float = 480.0
@@ -102,4 +103,5 @@ class CueSettings:
     plan_run: int = 0
     heart_rate_max_bpm: float = 0.0
     split_m: float = 0.0
+    watched: tuple[str, ...] = ()
     baselines: tuple[Baseline, ...] = ()
