@@ -63,27 +63,27 @@ class RecordingInput:
         from sensor_host.runners import decode
         from sensor_host.settings import recorded_config
 
-        self._recording = recording
+        self.recording = recording
         self._router = Router(recording.session.sensors)
         self.config = recorded_config(recording.config) if recording.config else Config()
         self.profile = decode(recording.profile, f"the profile in {recording.path}") if recording.profile else Profile()
 
     def facts(self) -> dict[str, object]:
-        session = self._recording.session
+        session = self.recording.session
         return {"session": session.session_id, "runner": session.runner, "start_utc": session.start_utc}
 
     def items(self, tally: Tally) -> Iterator[CoreInput]:
         """Yield what arrived; how the links did goes to the tally."""
         from sensor_host.recording.reader import Batch
 
-        self._router = router = Router(self._recording.session.sensors)
-        for item in self._recording.batches():
+        self._router = router = Router(self.recording.session.sensors)
+        for item in self.recording.batches():
             if isinstance(item, Batch):
                 yield from router.take_batch(item.role, item.data, item.t_host_s)
             else:
                 yield from router.take(item)
-        tally.warnings += unfit(sensor.board for sensor in self._recording.session.sensors)
-        if self._recording.cut:
+        tally.warnings += unfit(sensor.board for sensor in self.recording.session.sensors)
+        if self.recording.cut:
             tally.warnings.append("the recording ends in the middle: its last second may be missing")
         for health in self.health(tally.last_s):
             tally.take(health)

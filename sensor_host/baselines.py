@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec.structs import replace
 
-from pelvis.baselines import RUNS_KEPT, combine, least_steps
+from pelvis.baselines import LEAST_STEPS, RUNS_KEPT, combine, least_steps
 from pelvis.coefficients import SHIPPED
 from pelvis.data import RunBaseline, Side
 from pelvis.rules import Baseline
@@ -51,6 +51,24 @@ def baselines_of(profile: Profile) -> tuple[Baseline, ...]:
 def left_aside(profile: Profile) -> int:
     """Return how many runs do not count because other event models measured them."""
     return sum(run.models != SHIPPED.version for run in profile.runs)
+
+
+def added(profile: Profile, session: str) -> str:
+    """Return whose profile it is and what a session has added to it, in words."""
+    run = next((run for run in profile.runs if run.session == session), None)
+    if run is None:
+        return f"{profile.runner}; this run adds nothing (it takes {LEAST_STEPS} steps that count, after the warm-up)"
+    metrics = {one.metric for one in run.usual}
+    speeds = {one.speed_mps for one in run.usual}
+    return f"{profile.runner}; this run adds {len(metrics)} metrics at {speeds_text(speeds)}"
+
+
+def speeds_text(speeds: Collection[float | None]) -> str:
+    """Return speeds as people read them."""
+    known = sorted(speed for speed in speeds if speed is not None)
+    numbers = ", ".join(f"{speed:.2f}" for speed in known)
+    parts = [f"{numbers} m/s"] if known else []
+    return " and ".join([*parts, "unknown speed"] if None in speeds else parts)
 
 
 def _last(runs: list[KnownRun]) -> tuple[KnownRun, ...]:

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "Play a recording as if it happened now."),
     "analyze": ("analyze", "Measure the steps of a recording or a CSV file."),
     "calibrate": ("calibrate", "Learn a runner's own constants from a reference."),
+    "runner": ("runner", "Show what is known about a runner, learn it from recordings, forget it."),
     "validate": ("validate", "Measure the accuracy against ground truth."),
     "import": ("imports", "Turn a CSV file into a recording."),
     "record": ("record", "Look into a recording or rescue a damaged one."),

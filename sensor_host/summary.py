@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from pelvis.averages import BALANCE_STEPS, Average, Averages, Balance, balance_of
@@ -26,6 +26,7 @@ from pelvis.data import (
 )
 from pelvis.metrics import METRICS, REFUSED
 from sensor_host.ages import Ages
+from sensor_host.baselines import speeds_text
 from sensor_host.guide import RULE as GUIDE
 from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Said, SinkState
@@ -404,14 +405,6 @@ def _baseline_lines(baselines: Sequence[RunBaseline]) -> list[str]:
     if left_out:
         lines.append(f"kept out of the baseline while a fault stood: {', '.join(left_out)}")
     return lines
-
-
-def speeds_text(speeds: Collection[float | None]) -> str:
-    """Return speeds as people read them."""
-    known = sorted(speed for speed in speeds if speed is not None)
-    numbers = ", ".join(f"{speed:.2f}" for speed in known)
-    parts = [f"{numbers} m/s"] if known else []
-    return " and ".join([*parts, "unknown speed"] if None in speeds else parts)
 
 
 def _link_line(link: LinkHealth) -> str:

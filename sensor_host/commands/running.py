@@ -19,9 +19,8 @@ from typing import Self
 import click
 import msgspec
 
-from pelvis.baselines import LEAST_STEPS
 from sensor_host import places
-from sensor_host.baselines import learn
+from sensor_host.baselines import added, learn
 from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.config import Config, words_in_use
@@ -39,7 +38,7 @@ from sensor_host.runners import save as save_profile
 from sensor_host.session import Session
 from sensor_host.settings import core_settings, encode
 from sensor_host.sinks.recorder import Recorder
-from sensor_host.summary import Tally, speeds_text
+from sensor_host.summary import Tally
 
 EMBEDDED, OFF = "embedded", "off"
 
@@ -114,7 +113,7 @@ def keep_run(outcome: Outcome, plan: Plan) -> None:
         # as it is now: it may have been changed during the run
         profile = load_profile(plan.profile.runner)
         following = learn(profile, info.session_id, info.start_utc, tally.baselines)
-        outcome.profile = _added(following, info.session_id)
+        outcome.profile = added(following, info.session_id)
         if cues.enabled and cues.plan and tally.activity_s.get("running", 0.0) > cues.warm_up_s:
             following = msgspec.structs.replace(following, coached_runs=following.coached_runs + 1)
         if following != profile:
@@ -125,14 +124,6 @@ def keep_run(outcome: Outcome, plan: Plan) -> None:
             # of several failures the first is told at the end
             tally.warnings.append(str(error))
         outcome.failures.append(error)
-
-
-def _added(profile: Profile, session_id: str) -> str:
-    run = next((run for run in profile.runs if run.session == session_id), None)
-    if run is None:
-        return f"{profile.runner}; this run adds nothing (it takes {LEAST_STEPS} steps that count, after the warm-up)"
-    metrics = {one.metric for one in run.usual}
-    return f"{profile.runner}; this run adds {len(metrics)} metrics at {speeds_text({u.speed_mps for u in run.usual})}"
 
 
 class EndRequest:
