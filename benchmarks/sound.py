@@ -71,7 +71,7 @@ async def record(ear: Ear, config: SoundConfig, for_s: float, cues: int = 0) -> 
     info = SessionInfo("bench", "runner", Mode.SIMULATED, "2025-01-01T00:00:00Z", 0, source.sensors)
     session = Session(info, source, Settings(motion=True))
     watch = Watch()
-    sink = SoundSink(config, info, report=session.report)
+    sink = SoundSink(config, info, now_s=session.now_s, report=session.report)
     session.add(watch)
     session.add(sink)
     put_s: list[float] = []

@@ -190,11 +190,11 @@ class Session:
             self._failure = error
 
     def _take(self, arrival: Arrival) -> None:
+        self._last_host_s = arrival.t_host_s
         if self._recorder is not None:
             self._recorder.put(arrival)
         for item in self._router.take(arrival):
             self._feed(item, arrival.t_host_s)
-        self._last_host_s = arrival.t_host_s
         if isinstance(arrival, LinkState) or arrival.t_host_s >= self._next_health_s:
             self._say_health(arrival.t_host_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from pelvis.data import Side, Step, Stride
@@ -73,9 +74,36 @@ def test_a_metric_of_the_stride_is_heard_with_the_stride_but_not_that_of_a_late_
 
 def test_cadence_is_known_after_four_strides_and_begins_anew_after_a_pause() -> None:
     pace = Pace()
-    known = [pace.hear(replace(step(i), initial_contact_s=i / 3)) for i in range(10)]
-    assert known == pytest.approx([0] * 8 + [180] * 2)
-    assert pace.hear(replace(step(10), initial_contact_s=20.0)) == 0
+    known = [pace.hear(contact_at(i / 3)) for i in range(10)]
+    assert known[:8] == [None] * 8
+    assert [rhythm.cadence_spm for rhythm in known[8:] if rhythm] == pytest.approx([180, 180])
+    assert pace.hear(contact_at(20.0)) is None
+
+
+def test_a_missed_step_is_no_slower_cadence() -> None:
+    pace = Pace()
+    numbers = [*range(20), *range(21, 40)]
+    known = [pace.hear(contact_at(number / 3)) for number in numbers]
+    assert [rhythm.cadence_spm for rhythm in known if rhythm] == pytest.approx([180] * 23)
+
+
+@pytest.mark.parametrize("limp_s", [0.0, 0.02])
+def test_the_last_contact_is_told_in_even_time_whatever_its_own_error(limp_s: float) -> None:
+    pace = Pace()
+    rng = np.random.default_rng(1)
+    off_s = []
+    for number in range(500):
+        true_s = number / 3
+        rhythm = pace.hear(contact_at(true_s + limp_s * (number % 2 - 0.5) + rng.normal(0, 0.01)))
+        if rhythm is not None:
+            off_s.append(rhythm.contact_s - true_s)
+    # Of nine points with an error of 10 ms each, a line's end has one of 10 (1/9 + 16/60) ** 0.5 = 6.1 ms.
+    assert np.std(off_s) == pytest.approx(0.0061, rel=0.2)
+    assert abs(np.mean(off_s)) < 0.001
+
+
+def contact_at(t_s: float) -> Step:
+    return replace(step(), initial_contact_s=t_s)
 
 
 def test_what_cannot_be_made_audible_is_refused_with_the_nearest_that_can() -> None:

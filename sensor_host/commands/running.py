@@ -297,8 +297,15 @@ def _add_sinks(session: Session, plan: Plan, url: str | None, *, keys: bool) -> 
     if plan.sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 
-        language = config.cues.language
-        session.add(SoundSink(config.sound, session.info, words=words, language=language, report=session.report))
+        sound = SoundSink(
+            config.sound,
+            session.info,
+            words=words,
+            language=config.cues.language,
+            now_s=session.now_s,
+            report=session.report,
+        )
+        session.add(sound)
     if plan.console and config.console.enabled:
         from sensor_host.sinks.console import ConsoleSink
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 
 from sensor_host.player import tones
 from sensor_host.player.beats import DUCKED, Metronome
-from sensor_host.player.orders import Beat, Cadence, Dropped, Mute, Play, Played, Ready, Report, Setup, Silent
+from sensor_host.player.orders import Beat, Cadence, Dropped, Late, Mute, Play, Played, Ready, Report, Setup, Silent
 from sensor_host.player.output import NoOutputError, Opener, Output
 from sensor_host.player.speech import Engine
 from sensor_host.player.tempo import Tempo
@@ -67,6 +67,7 @@ class Desk:
         self._taken = 0
         self._tempo = Tempo()
         self._metronome: Metronome | None = None
+        self._latency_s = 0.0
         self._busy_until_s = -math.inf
         self._muted = False
         self._heard_anyway = False
@@ -84,13 +85,15 @@ class Desk:
         for words in setup.phrases:
             self._render(words)
 
-    def take(self, order: Play | Beat | Cadence | Mute, now_s: float) -> None:
+    def take(self, order: Play | Beat | Cadence | Mute | Late, now_s: float) -> None:
         """Accept an order; what is neither a cue nor the metronome's sounds at once."""
         match order:
             case Beat():
                 self._tempo.take(order, now_s)
             case Cadence():
-                self._tempo.hear(order.cadence_spm, now_s)
+                self._tempo.hear(order, now_s)
+            case Late():
+                self._know_latency(order.latency_s, now_s)
             case Mute():
                 self._mute(order, now_s)
             case Play(through_mute=False) if self._muted:
@@ -175,16 +178,23 @@ class Desk:
     # ------------------------------------------------------------ the metronome
 
     def _keep_time(self, now_s: float) -> None:
-        rate_spm, heard = self._tempo.now(now_s)
-        if self._muted:
-            rate_spm = 0.0
+        rate_spm = 0.0 if self._muted else self._tempo.now(now_s)
         if self._output is None or (self._metronome is None and rate_spm == 0):
             return
         if self._metronome is None:
             self._metronome = Metronome(self._setup.volume)
-        self._metronome.be(self._gain(now_s) if heard else 0.0)
+        self._metronome.be(self._gain(now_s))
+        # The latency was measured on the stream of events. What that has a share in, the metronome's knows for itself.
+        late_s = max(0.0, self._latency_s - self._output.event_latency_s) if self._latency_s > 0 else 0.0
+        self._metronome.follow(self._tempo.footfalls(now_s), late_s)
         if self._metronome.set(rate_spm):
             self._output.beat(self._metronome)
+
+    def _know_latency(self, latency_s: float, now_s: float) -> None:
+        changed, self._latency_s = latency_s != self._latency_s, latency_s
+        if changed and self._metronome is not None and self._tempo.footfalls(now_s) is not None:
+            # It found its first beat for another device.
+            self._metronome.begin_anew()
 
     def _gain(self, now_s: float) -> float:
         return DUCKED if now_s < self._busy_until_s else 1.0

@@ -5,7 +5,7 @@ Times are the machine's monotonic clock (`time.monotonic`), which all its proces
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -47,7 +47,7 @@ class Beat(msgspec.Struct, frozen=True, tag="beat", omit_defaults=True):
     """Let the metronome beat ``rate_spm`` times a minute, 0 for not at all.
 
     With ``duration_s`` it lasts so long, then what was ordered without one goes on; with 0 it lasts until the next
-    order. While the runner's cadence is within ``silent_within_ratio`` of the rate it beats unheard.
+    order. It rests while the runner's cadence is within ``silent_within_ratio`` of the rate.
     """
 
     rate_spm: float
@@ -56,9 +56,16 @@ class Beat(msgspec.Struct, frozen=True, tag="beat", omit_defaults=True):
 
 
 class Cadence(msgspec.Struct, frozen=True, tag="cadence"):
-    """How fast the runner steps now; counts for `tempo.CADENCE_LASTS_S`."""
+    """How fast the runner steps now, and when a foot of his touched down; counts for `tempo.CADENCE_LASTS_S`."""
 
-    cadence_spm: float
+    cadence_spm: Annotated[float, msgspec.Meta(gt=0)]
+    contact_host_s: float | None = None
+
+
+class Late(msgspec.Struct, frozen=True, tag="late"):
+    """How late what the player plays is in the ear, from the moment it hands it over; 0 where that is not known."""
+
+    latency_s: float
 
 
 class Mute(msgspec.Struct, frozen=True, tag="mute"):
@@ -67,7 +74,7 @@ class Mute(msgspec.Struct, frozen=True, tag="mute"):
     muted: bool
 
 
-Order: TypeAlias = Setup | Play | Beat | Cadence | Mute
+Order: TypeAlias = Setup | Play | Beat | Cadence | Mute | Late
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
+import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 
@@ -36,6 +39,12 @@ BEATS_BLOCK_FRAMES = RATE_HZ // 50
 
 # 20 ms: gone at once, without a click
 FADE_S = 0.02
+
+# 10 ms: from starting pacat or aplay for an event until it is in the server's stream (2 to 18 ms measured)
+PROGRAM_START_S = 0.01
+
+# 0.2 s: pacat says how far ahead it is every 0.05 s; a program that has not said so by then never will
+TELLS_WITHIN_BLOCKS = 10
 
 # 5 s: a running stream costs 3 % of a core, starting one 1 ms; ticks keep it running, cues wake it
 REST_AFTER_S = 5.0
@@ -59,6 +68,11 @@ class Output(Protocol):
     @property
     def device(self) -> str: ...
 
+    @property
+    def event_latency_s(self) -> float:
+        """How long what `play` is given takes, as far as that can be known here."""
+        ...
+
     def play(self, stereo: Sound) -> None: ...
 
     def hush(self) -> None:
@@ -75,9 +89,13 @@ class Output(Protocol):
 
 
 class Filler(Protocol):
-    """What a stream asks for its next frames; ``fill`` returns False to let the stream rest."""
+    """What a stream asks for its next frames.
 
-    def fill(self, block: Sound) -> bool: ...
+    ``fill`` is told when the first of them will be heard, by the monotonic clock, and returns False to let the stream
+    rest.
+    """
+
+    def fill(self, block: Sound, heard_s: float | None) -> bool: ...
 
     def end(self) -> None: ...
 
@@ -125,7 +143,7 @@ class Mixer:
     def resting(self) -> bool:
         return self._resting
 
-    def fill(self, block: Sound) -> bool:
+    def fill(self, block: Sound, heard_s: float | None = None) -> bool:
         """Write the next ``len(block)`` frames into ``block`` (n, 2); return False to let the stream rest."""
         block.fill(0)
         with self._lock:
@@ -134,7 +152,7 @@ class Mixer:
                 self._hushing = False
             self._sounding += [(sound, 0) for sound in self._arrived]
             self._arrived.clear()
-            beating = self._beats is not None and self._beats.fill(block)
+            beating = self._beats is not None and self._beats.fill(block, heard_s)
             self._silent_frames = 0 if self._sounding or beating else self._silent_frames + len(block)
             if self._silent_frames > REST_AFTER_S * RATE_HZ:
                 self._silent_frames = 0
@@ -163,6 +181,11 @@ class Stream:
     """One PortAudio stream that runs while its filler has something to say.
 
     A stream that ends otherwise is lost: its device is gone, or the sound server is.
+
+    Attributes
+    ----------
+    latency_s
+        How long what is added now takes to be heard, as far as PortAudio and the sound server know.
     """
 
     def __init__(
@@ -173,9 +196,17 @@ class Stream:
         self._error: type[Exception] = portaudio.PortAudioError
         self._resting = True
         self._lost = False
+        self.latency_s = latency_ms / 1000
 
-        def fill(block: Sound, _frames: int, _time: object, _status: object) -> None:
-            if not filler.fill(block):
+        def fill(block: Sound, frames: int, times: Any, _status: object) -> None:
+            now_s = time.monotonic()
+            ahead_s: float = times.outputBufferDacTime - times.currentTime
+            # Some of the systems' interfaces tell no time: what PortAudio asked for is then the best that is known.
+            if times.outputBufferDacTime <= 0 or ahead_s < 0:
+                ahead_s = self._stream.latency
+            # What is to be played waits for half a block until it is asked for.
+            self.latency_s = ahead_s + frames / (2 * RATE_HZ)
+            if not filler.fill(block, now_s + ahead_s):
                 self._resting = True
                 raise portaudio.CallbackStop
 
@@ -230,6 +261,10 @@ class DeviceOutput:
         if not self._events.alive():
             raise self._error
 
+    @property
+    def event_latency_s(self) -> float:
+        return self._events.latency_s
+
     def play(self, stereo: Sound) -> None:
         if self._mixer.add(stereo):
             self._events.start()
@@ -257,7 +292,13 @@ class DeviceOutput:
 
 
 class ProgramOutput:
-    """A program that is given raw samples, started anew for every sound."""
+    """A program that is given raw samples, started anew for every sound.
+
+    ``beats_options`` let it have more reserve for the metronome and, where it can, tell on its standard error how far
+    ahead it is (``Latency: 123 usec``, as pacat does): without that the metronome's first beat comes at once.
+    """
+
+    event_latency_s = PROGRAM_START_S
 
     def __init__(
         self,
@@ -277,14 +318,14 @@ class ProgramOutput:
         self.device = device
 
     def play(self, stereo: Sound) -> None:
-        self._start(self._command, self._playing, self._hand_over, _pcm(stereo))
+        self._start(self._command, self._playing, self._hand_over, _pcm(stereo), subprocess.DEVNULL)
 
     def hush(self) -> None:
         for child in self._playing:
             child.terminate()
 
     def beat(self, metronome: Metronome) -> None:
-        self._start(self._beats_command, self._beating, self._hand_beats_over, metronome)
+        self._start(self._beats_command, self._beating, self._hand_beats_over, metronome, subprocess.PIPE)
 
     def _start(
         self,
@@ -292,6 +333,7 @@ class ProgramOutput:
         running: list[subprocess.Popen[bytes]],
         give: Callable[[subprocess.Popen[bytes], Any], None],
         what: object,
+        complaints: int,
     ) -> None:
         running[:] = [child for child in running if child.poll() is None]
         try:
@@ -299,7 +341,8 @@ class ProgramOutput:
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=complaints,
+                env=os.environ | {"LC_ALL": "C.UTF-8"},
                 creationflags=NO_WINDOW,
                 pipesize=4096,  # 21 ms of sound: a new tempo is not to wait behind what a larger pipe would hold
             )
@@ -317,9 +360,15 @@ class ProgramOutput:
 
     def _hand_beats_over(self, child: subprocess.Popen[bytes], metronome: Metronome) -> None:
         assert child.stdin is not None
+        assert child.stderr is not None
+        ahead = _Ahead(child.stderr)
         block = np.zeros((BEATS_BLOCK_FRAMES, 2), np.float32)
         with contextlib.suppress(OSError), child.stdin:
-            while metronome.fill(block):
+            for _ in range(TELLS_WITHIN_BLOCKS):
+                if ahead.told_s is None:
+                    child.stdin.write(_pcm(block))
+                    child.stdin.flush()
+            while metronome.fill(block, ahead.heard_s()):
                 child.stdin.write(_pcm(block))
                 child.stdin.flush()
         if child.wait() > 0:
@@ -335,6 +384,27 @@ class ProgramOutput:
     def close(self) -> None:
         for child in (*self._playing, *self._beating):
             child.terminate()
+
+
+class _Ahead:
+    """What a program tells on its standard error of how far ahead of what is heard it is."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.told_s: float | None = None
+        threading.Thread(target=self._listen, args=(pipe,), daemon=True).start()
+
+    def heard_s(self) -> float | None:
+        """Return when the next block will be heard: one more is in the pipe."""
+        if self.told_s is None:
+            return None
+        return time.monotonic() + BEATS_BLOCK_FRAMES / RATE_HZ + self.told_s
+
+    def _listen(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            # It writes over its line: what ends is a carriage return away.
+            while text := os.read(pipe.fileno(), 4096):
+                if told := re.findall(rb"Latency: (\d+) usec", text):
+                    self.told_s = 1e-6 * int(told[-1])
 
 
 def _pcm(stereo: Sound) -> bytes:
@@ -422,7 +492,7 @@ def _open_pacat(device: str, on_loss: Callable[[], None]) -> Output:
     command += [f"--latency-msec={LATENCY_MS}", "--client-name=hipdrive"]
     command += [f"--device={named[0]}"] if named else []
     return ProgramOutput(
-        command, "pacat", named[0] if named else "default", on_loss, [f"--latency-msec={BEATS_LATENCY_MS}"]
+        command, "pacat", named[0] if named else "default", on_loss, [f"--latency-msec={BEATS_LATENCY_MS}", "--verbose"]
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from sensor_host.player.orders import Beat
+from sensor_host.player.beats import Footfalls
+from sensor_host.player.orders import Beat, Cadence
 
 # 3 s: whoever took no step for so long is not in step with anything
 CADENCE_LASTS_S = 3.0
@@ -21,6 +22,7 @@ class Tempo:
         self._passing: Beat | None = None
         self._passes_at_s = math.inf
         self._cadence_spm = 0.0
+        self._contact_host_s: float | None = None
         self._cadence_ends_s = -math.inf
         self._near = False
 
@@ -32,21 +34,28 @@ class Tempo:
             self._lasting, self._passing, self._passes_at_s = order, None, math.inf
         self._near = False
 
-    def hear(self, cadence_spm: float, now_s: float) -> None:
-        """Know how fast the runner steps."""
-        self._cadence_spm, self._cadence_ends_s = cadence_spm, now_s + CADENCE_LASTS_S
+    def hear(self, cadence: Cadence, now_s: float) -> None:
+        """Know how fast the runner steps, and when."""
+        self._cadence_spm, self._cadence_ends_s = cadence.cadence_spm, now_s + CADENCE_LASTS_S
+        self._contact_host_s = cadence.contact_host_s
 
-    def now(self, now_s: float) -> tuple[float, bool]:
-        """Return the rate (steps per minute, 0 for none) and whether it is to be heard."""
+    def footfalls(self, now_s: float) -> Footfalls | None:
+        """Return when the runner's feet are expected to touch down, None where he is not known to run."""
+        if self._contact_host_s is None or now_s >= self._cadence_ends_s:
+            return None
+        return Footfalls(self._contact_host_s, 60.0 / self._cadence_spm)
+
+    def now(self, now_s: float) -> float:
+        """Return the rate (steps per minute) to be heard now, 0 for none."""
         if now_s >= self._passes_at_s:
             self._passing, self._passes_at_s, self._near = None, math.inf, False
         order = self._passing or self._lasting
         if order.rate_spm <= 0:
-            return 0.0, False
+            return 0.0
         known = now_s < self._cadence_ends_s
         allowed = order.silent_within_ratio * (LEAVING_RATIO if self._near else 1.0)
         self._near = known and abs(self._cadence_spm / order.rate_spm - 1.0) <= allowed and allowed > 0
-        return order.rate_spm, not self._near
+        return 0.0 if self._near else order.rate_spm
 
     def changes_at_s(self, now_s: float) -> float:
         """Return when `now` may say something else by itself."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
 
 from pelvis.cues import THROUGH_MUTE
 from pelvis.data import Command, Cue, ProvisionalContact, Side, Step, Stride
 from sensor_host.config import SoundConfig
+from sensor_host.errors import InputError
 from sensor_host.outbox import Outbox, Policy
 from sensor_host.phrases import words_for, words_of
 from sensor_host.player.orders import (
     Beat,
     Cadence,
     Dropped,
+    Late,
     Mute,
     Play,
     Played,
@@ -26,8 +30,10 @@ from sensor_host.player.orders import (
     SoundName,
 )
 from sensor_host.player.process import ORDERS_WAITING, PLAYER_COMMAND, PlayerProcess
+from sensor_host.player.tempo import CADENCE_LASTS_S
 from sensor_host.ports import Said, SessionInfo, SessionState, SinkState
 from sensor_host.sonification import CONTACTS, Pace, Sonification
+from sensor_host.sound_latency import latency_s
 
 # 0.2 s: later than this a tick belongs to no step any more
 TICK_EXPIRES_S = 0.2
@@ -62,6 +68,9 @@ class SoundSink:
         Those of every phrase by its id (without: English); they are rendered ahead.
     language
         Of the voice, where none is configured.
+    now_s
+        Says the session time of this moment, so that contacts are placed in time; without: the metronome's beats do
+        not begin with a step.
     report
         Called in the event loop with this sink's state whenever it changes.
     command
@@ -79,6 +88,7 @@ class SoundSink:
         *,
         words: Mapping[str, str] | None = None,
         language: str = "en",
+        now_s: Callable[[], float] | None = None,
         report: Callable[[SinkState], None] | None = None,
         command: Sequence[str] = PLAYER_COMMAND,
         restart_min_s: float = RESTART_MIN_S,
@@ -89,10 +99,14 @@ class SoundSink:
         self._sonify_as: SoundName = config.sonify_as
         self._lasting = Beat(config.metronome_spm)
         self._mute = Mute(muted=False)
+        self._passing: tuple[Beat, float] | None = None
         self._pace = Pace()
+        self._cadence: tuple[Cadence, float] | None = None
+        self._now_s = now_s
         self._words = words_of() if words is None else words
         ahead = tuple(dict.fromkeys(text for text in self._words.values() if "{" not in text))
         self._setup = Setup(config.volume, config.voice or language, config.device, ahead, config.earcon)
+        self._config = config
         self._report = report
         self._command = command
         self._restart_min_s = restart_min_s
@@ -117,9 +131,11 @@ class SoundSink:
     def put(self, item: Said) -> None:
         match item:
             case Cue(kind="metronome"):
-                self._outbox.put(_passing(item) or self._lasting)
+                passing = _passing(item)
+                self._passing = (passing, time.monotonic() + passing.duration_s) if passing else None
+                self._outbox.put(passing or self._lasting)
             case Command(name="metronome"):
-                self._lasting = _lasting(item)
+                self._lasting, self._passing = _lasting(item), None
                 self._outbox.put(self._lasting)
             case Cue():
                 self._outbox.put(
@@ -144,8 +160,11 @@ class SoundSink:
                 pass
 
     def _hear(self, item: Step | Stride) -> None:
-        if isinstance(item, Step) and (cadence_spm := self._pace.hear(item)):
-            self._outbox.put(Cadence(cadence_spm))
+        if isinstance(item, Step) and (rhythm := self._pace.hear(item)) is not None:
+            age_s = None if self._now_s is None else self._now_s() - rhythm.contact_s
+            now_s = time.monotonic()
+            self._cadence = Cadence(rhythm.cadence_spm, None if age_s is None else now_s - age_s), now_s
+            self._outbox.put(self._cadence[0])
         if self._sonification is not None and (height := self._sonification.hear(item)) is not None:
             expires_s = time.monotonic() + TICK_EXPIRES_S
             self._outbox.put(Play(self._sonify_as, expires_s, pan=PAN[item.side], height=height))
@@ -182,8 +201,9 @@ class SoundSink:
         self._current = current
 
         def tell(report: Report) -> None:
+            trouble = self._tell_latency(player, report) if isinstance(report, Ready) else ""
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear it
-                loop.call_soon_threadsafe(self._heard, report)
+                loop.call_soon_threadsafe(self._heard, report, trouble)
 
         def ended(code: int, complaint: str) -> None:
             with contextlib.suppress(RuntimeError):
@@ -196,8 +216,8 @@ class SoundSink:
             return
         try:
             player.send(self._setup)
-            player.send(self._mute)
-            player.send(self._lasting)
+            for standing in self._standing():
+                player.send(standing)
             while orders := await self._outbox.take():
                 for order in orders:
                     if order is None:
@@ -213,15 +233,33 @@ class SoundSink:
             self._current = None
             await asyncio.to_thread(player.close)
 
+    def _standing(self) -> Iterator[Mute | Cadence | Beat]:
+        """Yield what was ordered before and still holds."""
+        now_s = time.monotonic()
+        yield self._mute
+        if self._cadence is not None and now_s < self._cadence[1] + CADENCE_LASTS_S:
+            yield self._cadence[0]
+        yield self._lasting
+        if self._passing is not None and now_s < self._passing[1]:
+            yield msgspec.structs.replace(self._passing[0], duration_s=self._passing[1] - now_s)
+
+    def _tell_latency(self, player: PlayerProcess, ready: Ready) -> str:
+        """Let the player know how late its device is heard; return why that cannot be known, or nothing. May wait."""
+        try:
+            player.send(Late(latency_s(self._config, ready.device)))
+        except InputError as error:
+            return str(error)
+        return ""
+
     def _player_ended(self, player: object, code: int, complaint: str) -> None:
         if player is self._current:
             self._ended = complaint or f"exit code {code}"
             self._outbox.put(None)
 
-    def _heard(self, report: Report) -> None:
+    def _heard(self, report: Report, trouble: str = "") -> None:
         match report:
             case Ready():
-                said = [f"{report.output}, {report.device}", report.voice, report.advice]
+                said = [f"{report.output}, {report.device}", report.voice, report.advice, trouble]
                 self._say("ready", "; ".join(part for part in said if part))
             case Silent():
                 self._say("waiting", f"{report.reason}: {report.advice}")
