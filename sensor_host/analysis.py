@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from pelvis.data import CoreInput, CoreOutput, Gap, HeartRate, Motion, Samples, Speed, Step, Stride
+from pelvis.data import CoreInput, CoreOutput, Motion, Samples, Speed, Step, Stride
 from pelvis.pipeline import Pipeline, Settings
 from pelvis.speed import TREADMILL
+from pelvis.step_table import StepRows
 from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
-from sensor_host.config import Config
+from sensor_host.config import Config, words_in_use
 from sensor_host.errors import InputError
 from sensor_host.routing import Router
 from sensor_host.runners import Profile
 from sensor_host.settings import core_settings
 from sensor_host.summary import Tally
-from sensor_host.tables import CsvSamples, SampleTable, StepTable
+from sensor_host.tables import CsvSamples, SampleTable, WholeFile
 
 if TYPE_CHECKING:
-    from sensor_host.ports import LinkHealth
+    from sensor_host.ports import LinkHealth, SessionInfo
     from sensor_host.recording.reader import Recording
 
 MCAP_MAGIC = b"\x89MCAP0\r\n"
@@ -67,6 +68,10 @@ class RecordingInput:
         self._router = Router(recording.session.sensors)
         self.config = recorded_config(recording.config) if recording.config else Config()
         self.profile = decode(recording.profile, f"the profile in {recording.path}") if recording.profile else Profile()
+
+    @property
+    def session(self) -> SessionInfo:
+        return self._recording.session
 
     def facts(self) -> dict[str, object]:
         session = self.recording.session
@@ -128,10 +133,26 @@ class Belt(Protocol):
     def end_s(self) -> float: ...
 
 
+def prepare(
+    source: CsvInput | RecordingInput, *, motion: bool, calibrated: bool, coached: bool
+) -> tuple[Settings, Tally]:
+    """Return what the core is told before it measures a file, and the tally that says so.
+
+    ``motion`` asks for continuous motion, ``calibrated`` for the calibrations in the source's profile, ``coached`` for
+    the cues of its coach.
+    """
+    calibrated = calibrated and source.config.runner.calibrated
+    config = replace(source.config, runner=replace(source.config.runner, calibrated=calibrated))
+    tally = Tally(words=words_in_use(config), calibrations=calibrations_in_use(source.profile, calibrated=calibrated))
+    return core_settings(config, source.profile, motion=motion, coached=coached), tally
+
+
 def measure(
     source: CsvInput | RecordingInput, settings: Settings, tally: Tally, belts: Sequence[Belt] = ()
-) -> Iterator[CoreOutput]:
-    """Yield what the core says about a file, and count how far the input came; with ``belts`` as the only speeds.
+) -> Iterator[CoreInput | CoreOutput]:
+    """Yield all that a file holds, and after each piece what the core says of it; with ``belts`` as the only speeds.
+
+    The ``tally`` is told how far the input came, and how the links did; what else it counts, the caller gives it.
 
     Raises
     ------
@@ -146,11 +167,11 @@ def measure(
             if untold and len(item.t_s):
                 untold = False
                 for speed in _entries(belts, float(item.t_s[0])):
+                    yield speed
                     yield from pipeline.feed(speed)
-        elif isinstance(item, Gap | HeartRate):
-            tally.take(item)
         elif isinstance(item, Speed) and belts:
             continue
+        yield item
         yield from pipeline.feed(item)
     yield from pipeline.finish()
     tally.finish()
@@ -196,29 +217,28 @@ def analyze(
     OutputError
         When a table cannot be written.
     """
-    tally = Tally()
     # measuring is one thing, coaching another: what the coach says is heard in `run` and `replay`
-    calibrated = calibrated and source.config.runner.calibrated
-    settings = core_settings(
-        replace(source.config, runner=replace(source.config.runner, calibrated=calibrated)),
-        source.profile,
-        motion=samples is not None,
-        coached=False,
-    )
-    tally.calibrations = calibrations_in_use(source.profile, calibrated=calibrated)
-    step_table = StepTable()
+    settings, tally = prepare(source, motion=samples is not None, calibrated=calibrated, coached=False)
+    rows = StepRows()
     with ExitStack() as stack:
         sample_table = stack.enter_context(SampleTable(samples)) if samples is not None else None
-        stack.enter_context(_uncollected())
-        for said in measure(source, settings, tally, belts):
-            _file(said, tally, step_table, sample_table)
+        stack.enter_context(uncollected())
+        for item in measure(source, settings, tally, belts):
+            if isinstance(item, Motion):
+                if sample_table is not None:
+                    sample_table.take(item)
+            elif not isinstance(item, Samples):
+                tally.take(item)
+                if isinstance(item, Step | Stride):
+                    rows.take(item)
         if steps is not None:
-            step_table.write(steps)
+            with WholeFile(steps) as file:
+                file.write(rows.table().to_csv().encode())
     return tally
 
 
 @contextmanager
-def _uncollected() -> Generator[None]:
+def uncollected() -> Generator[None]:
     """Look for no circles of garbage: the core leaves none, and the search costs a twentieth of the time."""
     was_on = gc.isenabled()
     gc.disable()
@@ -227,13 +247,3 @@ def _uncollected() -> Generator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _file(said: CoreOutput, tally: Tally, steps: StepTable, samples: SampleTable | None) -> None:
-    if isinstance(said, Motion):
-        if samples is not None:
-            samples.take(said)
-        return
-    tally.take(said)
-    if isinstance(said, Step | Stride):
-        steps.take(said)

@@ -1,4 +1,4 @@
-"""Tables at the edge: foreign samples come in as CSV, steps and samples go out as CSV.
+"""Tables at the edge: foreign samples come in as CSV, samples go out as CSV, and files appear when they are whole.
 
 What is read: a header that carries units, ``t_s`` and, for x, y and z, ``acc_x_g`` or
 ``acc_x_mps2`` and ``gyr_x_dps`` or ``gyr_x_radps``; columns in any order, others ignored. A
@@ -12,10 +12,8 @@ What is written appears under its name when it is complete, never before.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from io import FileIO
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,19 +21,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Speed, Step, Stride
-from pelvis.metrics import METRICS, error_name
+from pelvis.data import ACTIVITY_CODES, STANDARD_GRAVITY_MPS2, Array, Motion, Samples, Speed
+from pelvis.foreign import RATE_WINDOW_S, USUAL_FORCE_G, RangeWatch, UnusableError, rate_of, usual_force_g
+from pelvis.step_table import number_form
 from sensor_host.errors import InputError, OutputError
 
 # ---------------------------------------------------------------- samples in
 
-MIN_RATE_HZ, MAX_RATE_HZ = 50.0, 500.0
-RATE_TOLERANCE = 0.02  # clocks and rounded times: 1 ms steps make 2 % of 50 Hz
-RATE_WINDOW_S = 2.0  # the first seconds alone decide the rate: cutting a file changes nothing
-MIN_LENGTH_S = 1.0
 MAX_LOST_RATIO = 0.5
-# 2 g is the smallest range there is; sensors err by a few percent
-SMALLEST_RANGE_MPS2 = 1.9 * STANDARD_GRAVITY_MPS2
 
 SPEED_COLUMN, SPEED_SOURCE = "speed_mps", "file"
 # 0.5 s: a column that repeats or interpolates its speed in every row says no more than that
@@ -80,8 +73,7 @@ class CsvSamples:
         self.lost = 0
         self.warnings: list[str] = []
         self._last_s = -np.inf
-        self._last_acc_mps2 = np.full((2, 3), np.nan)
-        self._most_mps2 = np.zeros(3)
+        self._range = RangeWatch()
         self._line = 1
         try:
             with path.open(encoding="utf-8-sig") as file:
@@ -216,31 +208,16 @@ class CsvSamples:
             return False
         if self.rows and self.lost > MAX_LOST_RATIO * self.rows:
             raise self._refuse(f"{self.lost} of the first {self.rows} rows are not numbers; export it again")
-        if length_s < MIN_LENGTH_S:
-            raise self._refuse(f"has {len(t_s)} samples over {length_s:.2f} s; at least {MIN_LENGTH_S:g} s is needed")
-        # three at least, so that a file with a row now and then is told its rate as well
-        within = int(np.count_nonzero(t_s <= t_s[0] + RATE_WINDOW_S))
-        intervals_s = np.diff(t_s[: max(3, within)])
-        median_s = _median(intervals_s)
-        # without the holes; the mean of what is left sees through times that were rounded to milliseconds
-        # (416 Hz: 2 and 3 ms), where a hole is at least twice the median
-        rate_hz = 1.0 / float(np.mean(intervals_s[intervals_s < 1.6 * median_s]))
-        if not MIN_RATE_HZ * (1 - RATE_TOLERANCE) <= rate_hz <= MAX_RATE_HZ * (1 + RATE_TOLERANCE):
-            raise self._refuse(
-                f"is sampled at {rate_hz:.4g} Hz; {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz can be analysed "
-                "(t_s must be in seconds)"
-            )
-        self.rate_hz = round(rate_hz, 3)
-        self._doubt_units(table)
-        return True
-
-    def _doubt_units(self, table: Array) -> None:
-        norm_g = _median(np.linalg.norm(table[:, 1:4] * self._factors[1:4], axis=1)) / STANDARD_GRAVITY_MPS2
-        # standing and running both have a median near 1 g; a wrong unit is off by a factor of 9.8
-        if not 0.3 < norm_g < 4.0:
+        try:
+            self.rate_hz = rate_of(t_s)
+        except UnusableError as error:
+            raise self._refuse(str(error)) from error
+        norm_g = usual_force_g(table[:, 1:4] * self._factors[1:4])
+        if not USUAL_FORCE_G[0] < norm_g < USUAL_FORCE_G[1]:
             self.warnings.append(
                 f"the median acceleration is {norm_g:.3g} g where about 1 g is expected: does the header name its unit?"
             )
+        return True
 
     def _speeds(self, table: Array) -> Iterator[Speed]:
         if table.shape[1] < 8:
@@ -252,40 +229,11 @@ class CsvSamples:
         self._speed_slot = float(slots[-1]) if len(slots) else self._speed_slot
 
     def _samples(self, table: Array) -> Iterator[Samples]:
-        """Yield the rows as samples, cut where they begin or cease to be clipped."""
         scaled = table[:, :7] * self._factors
-        clipped = self._at_end(scaled[:, 1:4])
-        changes = (clipped[1:] != clipped[:-1]).nonzero()[0] + 1
-        for low, high in pairwise((0, *changes.tolist(), len(table))):
-            yield Samples(
-                t_s=np.ascontiguousarray(table[low:high, 0]),
-                acc_mps2=np.ascontiguousarray(scaled[low:high, 1:4]),
-                gyr_radps=np.ascontiguousarray(scaled[low:high, 4:7]),
-                rate_hz=self.rate_hz,
-                clipped=bool(clipped[low]),
-            )
-
-    def _at_end(self, acc_mps2: Array) -> NDArray[np.bool_]:
-        """Return which rows stand at the end of the accelerometer's range, as far as a file without ranges shows it.
-
-        An axis that says the very same thing three times in a row, beyond what the smallest range can say, and more
-        than ever before, has nothing more to say. Only rows before have a say.
-        """
-        size = np.abs(np.concatenate((self._last_acc_mps2, acc_mps2)))
-        same = (size[2:] == size[1:-1]) & (size[1:-1] == size[:-2])
-        most = np.maximum(np.fmax.accumulate(size, axis=0)[2:], self._most_mps2)
-        clipped: NDArray[np.bool_] = (same & (size[2:] >= most) & (size[2:] > SMALLEST_RANGE_MPS2)).any(axis=1)
-        self._last_acc_mps2, self._most_mps2 = size[-2:], most[-1]
-        return clipped
+        yield from self._range.cut(scaled[:, 0], scaled[:, 1:4], scaled[:, 4:7], self.rate_hz)
 
     def _refuse(self, text: str) -> InputError:
         return InputError(f"{self.path}: {text}", path=str(self.path))
-
-
-def _median(values: Array) -> float:
-    # numpy.median would import numpy.ma, 10 ms
-    ordered = np.sort(values)
-    return 0.5 * float(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
 
 
 def _is_number(text: str) -> bool:
@@ -353,130 +301,6 @@ class WholeFile:
 
     def _refuse(self, error: OSError) -> OutputError:
         return OutputError(f"{self.path} cannot be written: {error.strerror}", path=str(self.path))
-
-
-# ---------------------------------------------------------------- steps out
-
-_STEP_COLUMNS = (
-    "step_index",
-    "stride_index",
-    "initial_contact_s",
-    "toe_off_s",
-    "side",
-    "contact_time_s",
-    "flight_time_s",
-    "step_time_s",
-    "cadence_spm",
-    "pelvic_drop_deg",
-    "peak_drop_deg",
-    "obliquity_range_deg",
-    "tilt_deg",
-    "rotation_range_deg",
-    "sway_m",
-    "pelvis_sway_m",
-    "vertical_oscillation_m",
-    "velocity_loss_mps",
-    "velocity_gain_mps",
-    "reported_at_s",
-    "completed_at_s",
-    "quality",
-)
-# the contract's columns in the contract's order; a metric added to METRICS follows by itself
-STEP_COLUMNS: tuple[str, ...] = (
-    *_STEP_COLUMNS,
-    *(name for name in METRICS if name not in _STEP_COLUMNS),
-    "side_confidence",
-    "speed_source",
-    "contact_time_reference",
-    "contact_time_offset_s",
-    "flags",
-    error_name("initial_contact_s"),
-    error_name("toe_off_s"),
-    *(metric.error_name for metric in METRICS.values()),
-)
-_ERROR_NAMES = {metric.name: metric.error_name for metric in METRICS.values()}
-
-_Cell = float | int | str
-
-
-class StepTable:
-    """STEPS.csv: one row per step, filled again when its stride is complete."""
-
-    def __init__(self) -> None:
-        # what waits for its stride, and what is whole: a line takes a tenth of the memory of its cells
-        self._rows: dict[int, dict[str, _Cell]] = {}
-        self._lines: dict[int, str] = {}
-
-    def take(self, item: Step | Stride) -> None:
-        """Remember what was said about a step."""
-        row = self._rows.get(item.step_index)
-        if row is None:
-            row = self._rows[item.step_index] = _UNKNOWN_STEP.copy()
-            row["step_index"] = item.step_index
-            row["stride_index"] = item.stride_index
-        row.update(item.metrics)
-        row.update(zip(map(_ERROR_NAMES.__getitem__, item.errors), item.errors.values(), strict=True))
-        if isinstance(item, Step):
-            row["initial_contact_se_s"] = item.initial_contact_se_s
-            row["toe_off_se_s"] = item.toe_off_se_s
-            row["initial_contact_s"] = item.initial_contact_s
-            row["toe_off_s"] = item.toe_off_s
-            row["side"] = str(item.side)
-            row["reported_at_s"] = item.reported_at_s
-            row["quality"] = item.quality
-            row["side_confidence"] = item.side_confidence
-            row["speed_source"] = _text(item.speed_source)
-            row["contact_time_reference"] = _text(item.contact_time_reference)
-            row["contact_time_offset_s"] = item.contact_time_offset_s
-            row["flags"] = " ".join(item.flags)
-        else:
-            row["completed_at_s"] = item.completed_at_s
-            self._lines[item.step_index] = _line(self._rows.pop(item.step_index))
-
-    def write(self, path: Path) -> None:
-        """Write the table.
-
-        Raises
-        ------
-        OutputError
-            When the file cannot be written.
-        """
-        lines = self._lines | {index: _line(row) for index, row in self._rows.items()}
-        with WholeFile(path) as file:
-            file.write("\n".join((",".join(STEP_COLUMNS), *(line for _, line in sorted(lines.items())), "")).encode())
-
-
-def _line(row: dict[str, _Cell]) -> str:
-    # all cells at once, one by one would take four times as long; what is not known is no text that `_text` lets pass
-    return (_STEP_LINE % tuple(row.values())).replace(",nan", ",")
-
-
-def _text(text: str) -> str:
-    """Return a name that others chose as a cell."""
-    if not set(text) & {",", '"', "\n", "\r"} and not text.startswith("nan"):
-        return text
-    quoted = text.replace('"', '""')
-    return f'"{quoted}"'
-
-
-def _form(name: str) -> str:
-    # microseconds for times, seven digits for the rest: finer than any sensor, coarse enough to read
-    # and three for a standard error, which is not known any better
-    return "%.3g" if "_se_" in name else "%.6f" if name.endswith("_s") else "%.7g"
-
-
-# a row about which nothing is known yet, and how a row is written
-_TEXTS = ("side", "speed_source", "contact_time_reference", "flags")
-_UNKNOWN_STEP: dict[str, _Cell] = {name: "" if name in _TEXTS else math.nan for name in STEP_COLUMNS}
-_STEP_LINE = ",".join(
-    "%s" if name in _TEXTS else "%d" if name.endswith("_index") else _form(name) for name in STEP_COLUMNS
-)
-
-
-def _cell(name: str, value: _Cell) -> str:
-    if isinstance(value, float):
-        return "" if value != value else _form(name) % value  # NaN: unknown
-    return str(value)
 
 
 # ---------------------------------------------------------------- samples out
@@ -597,9 +421,12 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Sequence[objec
         When the file cannot be written.
     """
     lines = [",".join(columns)]
-    lines += [
-        ",".join([_cell(name, value if isinstance(value, int | float) else str(value)) for name, value in pairs])
-        for pairs in (list(zip(columns, row, strict=True)) for row in rows)
-    ]
+    lines += [",".join(map(_cell, columns, row)) for row in rows]
     with WholeFile(path) as file:
         file.write(("\n".join(lines) + "\n").encode())
+
+
+def _cell(name: str, value: object) -> str:
+    if isinstance(value, float):
+        return "" if value != value else number_form(name) % value  # NaN: unknown
+    return str(value)

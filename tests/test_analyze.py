@@ -14,9 +14,10 @@ import pytest
 
 from pelvis.data import STANDARD_GRAVITY_MPS2
 from pelvis.simulate import Scenario, SensorModel, SimulatedRunner
+from pelvis.step_table import STEP_COLUMNS
 from sensor_host import tables
 from sensor_host.cli import call
-from sensor_host.tables import STEP_COLUMNS, format_samples, samples_header
+from sensor_host.tables import format_samples, samples_header
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 

@@ -73,3 +73,21 @@ def test_the_architecture_names_stages_that_exist() -> None:
 def test_the_page_about_quality_names_every_flag() -> None:
     page = (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
     assert [flag for flag in (*quality.FLAGS.values(), quality.UNLIKE) if f"`{flag}`" not in page] == []
+
+
+def test_every_block_of_the_page_about_python_runs_and_says_what_it_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 5
+    claimed: list[tuple[object, str]] = []
+    # a line `expression  # -> what it is` becomes a call that keeps both
+    code = re.sub(
+        r"^(\S.*?)  # -> (.+)$",
+        lambda found: f"claim(({found[1]}), {found[2]!r})",
+        "\n".join(blocks),
+        flags=re.MULTILINE,
+    )
+    monkeypatch.chdir(ROOT)
+    exec(compile(code, "docs/python.md", "exec"), {"claim": lambda value, said: claimed.append((value, said))})
+    assert len(claimed) == page.count("# -> ")
+    assert [(str(value), said) for value, said in claimed if str(value) != said] == []

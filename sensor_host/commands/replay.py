@@ -125,6 +125,7 @@ def command(
 
 def _print_log(recording: Path, config: Config, profile: Profile, *, as_json: bool) -> None:
     """Print what the coach says about a recording."""
+    from pelvis.data import Samples
     from sensor_host.analysis import measure, open_input
     from sensor_host.commands.output import print_json
     from sensor_host.config import words_in_use
@@ -133,7 +134,8 @@ def _print_log(recording: Path, config: Config, profile: Profile, *, as_json: bo
 
     tally = Tally(words=words_in_use(config))
     for item in measure(open_input(recording), core_settings(config, profile, motion=False), tally):
-        tally.take(item)
+        if not isinstance(item, Samples):
+            tally.take(item)
     if as_json:
         print_json(tally.cue_log())
         return
