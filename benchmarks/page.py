@@ -15,7 +15,8 @@ import aiomqtt
 from measure import percentile, table
 from playwright.async_api import async_playwright
 
-from sensor_host.broker import BrokerAddress, EmbeddedBroker
+from sensor_host.broker import EmbeddedBroker
+from sensor_host.broker_client import BrokerAddress
 from sensor_host.config import MqttConfig, PageConfig
 from sensor_host.page.link import make_link
 from sensor_host.page.orders import Serving

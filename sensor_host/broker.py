@@ -1,4 +1,4 @@
-"""Brokers: where the configured one is, and the embedded one, a child process that lives and dies with the host.
+"""The embedded broker: a child process that lives and dies with the host.
 
 1. The broker is never part of the host's process: a busy host would hold every other client's messages up.
 2. It listens on loopback only, open to the user's own programs. Beyond loopback it wants a password, and Mosquitto.
@@ -20,13 +20,11 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
+from sensor_host.broker_client import BrokerAddress, is_loopback
 from sensor_host.config import MqttConfig
 from sensor_host.errors import BrokerError, ConfigError
 from sensor_host.runtime import RECORD_NAME, BrokerRecord, Process, end_orphans, forget, records, runtime_dir
@@ -42,61 +40,6 @@ STOP_S = 5.0
 
 # Debian and Homebrew keep Mosquitto where an ordinary user's PATH does not look.
 _MORE_PATH = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin", r"C:\Program Files\mosquitto")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine alone."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where a broker is and as whom to speak to it; the password is never part of it."""
-
-    host: str
-    port: int
-    tls: bool = False
-    user: str = ""
-
-    @classmethod
-    def parse(cls, url: str) -> BrokerAddress:
-        """Read ``mqtt://[user@]host[:port]`` or ``mqtts://...``.
-
-        Raises
-        ------
-        ConfigError
-            It is none; the text says what to write.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError(f"mqtt.broker: {url!r} is no address ({error})", path="mqtt.broker") from None
-        if parts.password is not None:
-            raise ConfigError(
-                "mqtt.broker: leave the password out of the address and put it into the environment variable named "
-                "by mqtt.password_env",
-                path="mqtt.broker",
-            )
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/"):
-            raise ConfigError(
-                f"mqtt.broker: write embedded, off or mqtt://[user@]host[:port] (mqtts:// for TLS), not {url!r}",
-                path="mqtt.broker",
-                suggestion="mqtt://localhost:1883",
-            )
-        tls = parts.scheme == "mqtts"
-        return cls(parts.hostname, port or (8883 if tls else 1883), tls, parts.username or "")
-
-    @property
-    def is_local(self) -> bool:
-        return is_loopback(self.host)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'mqtts' if self.tls else 'mqtt'}://{f'{self.user}@' if self.user else ''}{host}:{self.port}"
 
 
 def find_mosquitto() -> str | None:

@@ -260,7 +260,7 @@ async def _check_embedded(config: Config) -> Check:
 
 
 async def _check_elsewhere(wanted: str) -> Check:
-    from sensor_host.broker import BrokerAddress
+    from sensor_host.broker_client import BrokerAddress
 
     try:
         address = BrokerAddress.parse(wanted)

@@ -15,7 +15,8 @@ from typing import Literal
 
 import pytest
 
-from sensor_host.broker import DEFAULT_PORT, BrokerAddress, EmbeddedBroker, Program
+from sensor_host.broker import DEFAULT_PORT, EmbeddedBroker, Program
+from sensor_host.broker_client import BrokerAddress
 from sensor_host.config import MqttConfig
 from sensor_host.errors import BrokerError, ConfigError
 from sensor_host.runtime import BrokerRecord, Process, end_orphans, find_broker, records, runtime_dir

@@ -19,7 +19,8 @@ import jsonschema
 import pytest
 
 from pelvis.data import Command, Marker, Motion, Speed
-from sensor_host.broker import USER, BrokerAddress, EmbeddedBroker, _mosquitto_hash
+from sensor_host.broker import USER, EmbeddedBroker, _mosquitto_hash
+from sensor_host.broker_client import BrokerAddress
 from sensor_host.config import MqttConfig
 from sensor_host.messages import unpack_samples
 from sensor_host.outbox import Policy

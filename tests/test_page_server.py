@@ -24,7 +24,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from sensor_host.broker import BrokerAddress, EmbeddedBroker
+from sensor_host.broker import EmbeddedBroker
+from sensor_host.broker_client import BrokerAddress
 from sensor_host.config import MqttConfig, PageConfig
 from sensor_host.errors import ConfigError
 from sensor_host.page.addresses import Interface, for_phones, interfaces

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sensor_host.broker import BrokerAddress
+from sensor_host.broker_client import BrokerAddress
 from sensor_host.coaching import coaching
 from sensor_host.config import Config
 from sensor_host.errors import HipdriveError

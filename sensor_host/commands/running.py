@@ -250,7 +250,8 @@ def _open_recorder(outcome: Outcome, plan: Plan) -> Recorder:
 
 async def _open_broker(stack: AsyncExitStack, outcome: Outcome, config: Config) -> str | None:
     """Return the broker's address; None where there is none: then the run goes on without MQTT and says so."""
-    from sensor_host.broker import BrokerAddress, EmbeddedBroker
+    from sensor_host.broker import EmbeddedBroker
+    from sensor_host.broker_client import BrokerAddress
 
     if config.mqtt.broker == OFF:
         return None

@@ -11,8 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import secrets
 import ssl
 import time
@@ -26,9 +24,17 @@ import msgspec
 
 from pelvis.data import Activity, ActivityState, Command, Marker, Motion, Speed, Step, Stride
 from pelvis.speed import TREADMILL
-from sensor_host.broker import BrokerAddress
+from sensor_host.broker_client import (
+    RETRY_MAX_S,
+    RETRY_MIN_S,
+    BrokerAddress,
+    connection_error,
+    first_failure,
+    is_refusal,
+    new_client,
+    tls_context,
+)
 from sensor_host.config import MqttConfig
-from sensor_host.errors import BrokerError
 from sensor_host.messages import (
     Address,
     Answer,
@@ -55,13 +61,6 @@ if TYPE_CHECKING:
 
 Inject: TypeAlias = Callable[[Marker | Command | Speed], None]
 
-# 5 s: a frozen broker is noticed within ten seconds
-KEEPALIVE_S: Final = 5
-# 5 s: a broker on another continent answers within one
-ANSWER_S: Final = 5.0
-# 0.25 s: the embedded broker is back within that; 8 s: a broker that is away for long costs nothing
-RETRY_MIN_S: Final = 0.25
-RETRY_MAX_S: Final = 8.0
 # 3 s: long enough to connect and hand over what a short replay said
 CLOSING_S: Final = 3.0
 RECENT_EVERY_S: Final = 1.0
@@ -69,7 +68,6 @@ SUMMARY_EVERY_S: Final = 10.0
 REPORT_EVERY_S: Final = 1.0
 # 100 steps are about 50 kB
 HISTORY_PART: Final = 100
-INCOMING: Final = 100
 # 16 messages are about a millisecond
 BATCH: Final = 16
 
@@ -87,11 +85,6 @@ _RANKS: Final = {
     "resp": 2,
     "summary": 2,
 }
-
-# Its errors are told as this sink's state; on the screen they would be in the way.
-_quiet = logging.getLogger("hipdrive.mqtt.client")
-_quiet.addHandler(logging.NullHandler())
-_quiet.propagate = False
 
 
 class MqttSink:
@@ -279,8 +272,7 @@ class MqttSink:
     async def _serve(self) -> None:
         import aiomqtt
 
-        # In a thread: it reads the system's certificates from the disk.
-        self._tls = await asyncio.to_thread(ssl.create_default_context) if self.broker.tls else None
+        self._tls = await tls_context(self.broker)
         retry_s = RETRY_MIN_S
         while True:
             failure: Exception | None = None
@@ -294,7 +286,7 @@ class MqttSink:
                         await self._publish(wire)
                         listening.cancel()
             except* (aiomqtt.MqttError, OSError, ValueError) as errors:
-                failure = _first(errors)
+                failure = first_failure(errors)
             if failure is None:
                 return
             self._outbox.policy = Policy.DROP_OLDEST
@@ -309,20 +301,8 @@ class MqttSink:
         import aiomqtt
 
         lost = encode(SessionState("lost", muted=self._muted), self._numbers["state"] + 1, self._address)
-        return aiomqtt.Client(
-            self.broker.host,
-            self.broker.port,
-            username=self.broker.user or None,
-            password=os.environ.get(self._config.password_env) if self.broker.user else None,
-            identifier=self._client_id,
-            will=aiomqtt.Will(lost.topic, lost.payload, lost.qos, lost.retain),
-            keepalive=KEEPALIVE_S,
-            timeout=ANSWER_S,
-            tls_context=self._tls,
-            queue_type=_NewestMessages,
-            max_queued_incoming_messages=INCOMING,
-            logger=_quiet,
-        )
+        will = aiomqtt.Will(lost.topic, lost.payload, lost.qos, lost.retain)
+        return new_client(self.broker, self._config.password_env, self._client_id, tls=self._tls, will=will)
 
     async def _greet(self, client: aiomqtt.Client) -> _Wire:
         # Commands first: whoever reads "online" may send one at once.
@@ -352,8 +332,10 @@ class MqttSink:
 
     def _refused(self, failure: Exception) -> bool:
         """Tell why there is no connection; return whether trying again soon is of no use."""
-        error = connection_error(failure, self.broker, self._config.password_env)
-        refused = _is_refusal(failure)
+        error = connection_error(
+            failure, self.broker, self._config.password_env, "the run goes on and it is tried again"
+        )
+        refused = is_refusal(failure)
         self._tell("failed" if refused else "waiting", str(error))
         return refused
 
@@ -481,38 +463,3 @@ class _Wire:
         if sock is not None and wrapped.want_write():
             # the socket is full: what is left is written when there is room
             self._loop.add_writer(sock.fileno(), wrapped.loop_write)
-
-
-class _NewestMessages(asyncio.Queue["aiomqtt.Message"]):
-    """A queue that makes room by letting the oldest go; aiomqtt's own would turn the newest away."""
-
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        if self.full():
-            self.get_nowait()
-        super().put_nowait(item)
-
-
-def connection_error(failure: Exception, broker: BrokerAddress, password_env: str) -> BrokerError:
-    """Return what a failed connection means to the user, in one line that says what to do."""
-    if _is_refusal(failure):
-        if not broker.user:
-            return BrokerError(f"{broker} wants a user: name one, --broker mqtt://USER@{broker.host}:{broker.port}")
-        if not os.environ.get(password_env):
-            return BrokerError(f"{broker} refuses user {broker.user} without a password: set {password_env}")
-        return BrokerError(f"{broker} refuses the password of {broker.user}: check {password_env}")
-    reason = str(failure) or type(failure).__name__
-    return BrokerError(f"no connection to {broker} ({reason}); the run goes on and it is tried again")
-
-
-def _is_refusal(failure: Exception) -> bool:
-    code = getattr(failure, "rc", None)
-    # 4 and 5 in MQTT 3.1.1, 0x86 and 0x87 in the words of MQTT 5
-    return getattr(code, "value", code) in (4, 5, 0x86, 0x87)
-
-
-def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error
