@@ -19,6 +19,7 @@ from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.metrics import REFUSED, STEP_METRICS, STRIDE_METRICS, Metric
 from pelvis.placement import STRAIGHT_RADPS
 from sensor_host import link_bench
+from sensor_host.view.window_keys import KEYS
 
 DOCS = Path(__file__).resolve().parent
 
@@ -191,10 +192,20 @@ def link_page() -> str:
     return LINK_PAGE.format(table="\n".join(rows), meaning=meaning, bin=link_bench.BIN_S)
 
 
+def view_page() -> str:
+    """Return the page about the plot window, with its keys."""
+    rows = ["| Key | What it does |", "|---|---|"]
+    rows += [f"| `{key.sign}` | {key.does} |" for key in KEYS if key.sign]
+    head, begin, rest = (DOCS / "view.md").read_text(encoding="utf-8").partition("<!-- keys -->\n")
+    _, end, tail = rest.partition("<!-- end -->")
+    return "".join((head, begin, "\n", "\n".join(rows), "\n\n", end, tail))
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "metrics.md": metrics_page,
     DOCS / "quality.md": quality_page,
     DOCS / "link.md": link_page,
+    DOCS / "view.md": view_page,
     DOCS / "mqtt.md": mqtt_pages.page,
     DOCS / "asyncapi.json": mqtt_pages.document_text,
     # run, not imported: two files named generate.py cannot both be modules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import nan
@@ -54,6 +54,21 @@ def read(level: str, payload: bytes) -> Heard:
         raise DecodeError(f"a message of {level} makes no sense: {error}", kind="malformed") from error
     if isinstance(body, AnswerPayload):
         return Heard(body, body.n, _NOTHING)
+    return _heard(reading, body)
+
+
+def read_history(answer: AnswerPayload) -> Iterator[Heard]:
+    """Yield the steps of an answer to `history`, then their strides, as if each had just been heard."""
+    for level in ("step", "stride"):
+        reading = _reading(level, "")
+        # their types are derived from METRICS: no checker knows them
+        bodies: tuple[Any, ...] = getattr(answer, f"{level}s")
+        for body in bodies:
+            yield _heard(reading, body)
+
+
+def _heard(reading: _Reading, body: Any) -> Heard:
+    """Return what the payload ``body`` says."""
     form = reading.form
     said = {name: _known(getattr(body, name), number=name in reading.numbers) for name in form.own}
     if form.metrics:

@@ -62,6 +62,16 @@ def page_token_path() -> Path:
     return data_dir() / "page-token"
 
 
+def window_path() -> Path:
+    """Return the path of what the plot window remembers of its looks."""
+    return data_dir() / "window.json"
+
+
+def pictures_dir() -> Path:
+    """Return the folder of the pictures that are taken of the plot window."""
+    return data_dir() / "pictures"
+
+
 def sessions_dir(configured: str = "") -> Path:
     """Return the folder in which sessions are recorded: the configured one, else ``sessions`` in the data folder."""
     return Path(configured).expanduser() if configured else data_dir() / "sessions"

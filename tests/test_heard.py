@@ -11,10 +11,10 @@ import pytest
 
 from pelvis.data import Cue, Motion, Step, StepInputs, StrideInputs
 from sensor_host.errors import DecodeError
-from sensor_host.heard import read
-from sensor_host.messages import TOPICS, Address, SamplesPacket, encode, level_of
+from sensor_host.heard import read, read_history
+from sensor_host.messages import TOPICS, Address, Answer, AnswerPayload, SamplesPacket, encode, level_of
 from sensor_host.ports import Said, SessionState
-from tests.said_examples import cue, everything, motion, session, step
+from tests.said_examples import cue, everything, motion, session, step, stride
 
 ADDRESS = Address("hipdrive", session())
 PUBLISHED = [item for item in everything() if not isinstance(item, StepInputs | StrideInputs)]
@@ -85,3 +85,14 @@ def test_a_message_that_makes_no_sense_is_refused_in_words(level: str, payload: 
 def test_an_unknown_topic_is_refused() -> None:
     with pytest.raises(DecodeError, match="weather"):
         read("weather", b"{}")
+
+
+def test_a_history_is_read_as_if_each_of_its_messages_had_just_come() -> None:
+    steps = tuple(encode(step(i), i, ADDRESS).payload for i in range(3))
+    strides = tuple(encode(stride(i), i, ADDRESS).payload for i in range(2))
+    answer = read(
+        "resp", encode(Answer("1", "history", ok=True, steps=steps, strides=strides), 0, ADDRESS).payload
+    ).item
+    assert isinstance(answer, AnswerPayload)
+    once = [read("step", payload) for payload in steps] + [read("stride", payload) for payload in strides]
+    assert list(read_history(answer)) == once

@@ -1,0 +1,77 @@
+"""``hipdrive view``: the plot window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sensor_host.commands.options import resolve
+
+if TYPE_CHECKING:
+    from sensor_host.config import MqttConfig
+    from sensor_host.view.wire import Find
+
+
+@click.command(short_help="Show runs in a window, live.")
+@click.option("--broker", metavar="URL", help="Listen there: mqtt(s)://[user@]host[:port]; else on this computer.")
+@click.option("--runner", metavar="NAME", help="Show this runner only; else everybody who runs.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Use this settings file (TOML) in place of your own.",
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one option, as in --set mqtt.topic_root=club."
+)
+def command(*, broker: str | None, runner: str | None, config_file: Path | None, settings: Sequence[str]) -> None:
+    """Show runs in a window while they happen: waveforms, contacts, figures.
+
+    The window listens to MQTT, as anybody may: it disturbs no run, it may be
+    opened late, closed early, and on another machine. Without --broker it
+    waits for a run on this computer. The key ? shows what the keys do.
+    """
+    from sensor_host.config import words_in_use
+    from sensor_host.view.display import check_display
+
+    config = resolve(config_file, runner, settings, ("--broker", "mqtt.broker", broker)).config
+    find = _where(config.mqtt)
+    check_display()
+
+    from sensor_host.view.app import show_live
+
+    show_live(
+        find,
+        password_env=config.mqtt.password_env,
+        runner=config.runner.name if runner is not None else "",
+        words=words_in_use(config),
+    )
+
+
+def _where(mqtt: MqttConfig) -> Find:
+    """Return how the broker is found.
+
+    Raises
+    ------
+    ConfigError
+        The configured one is none.
+    """
+    from sensor_host.broker_client import BrokerAddress
+    from sensor_host.errors import ConfigError
+    from sensor_host.runtime import find_broker
+    from sensor_host.view.wire import Place
+
+    if mqtt.broker == "off":
+        raise ConfigError("the window listens to MQTT, which is off (mqtt.broker): name a broker with --broker")
+    if mqtt.broker != "embedded":
+        place = Place(BrokerAddress.parse(mqtt.broker), mqtt.topic_root)
+        return lambda: place
+
+    def embedded() -> Place | None:
+        record = find_broker()
+        return None if record is None else Place(BrokerAddress.parse(record.url), record.topic_root)
+
+    return embedded

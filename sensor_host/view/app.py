@@ -1,0 +1,44 @@
+"""The window's process: Qt in the main thread, the wire in its own, and an orderly end for both."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+
+from PySide6.QtCore import QTimer
+
+from sensor_host.errors import BrokerError
+from sensor_host.view.roster import Roster
+from sensor_host.view.window import Window, application
+from sensor_host.view.wire import Find, Wire
+
+
+def show_live(find: Find, *, password_env: str, runner: str, words: Mapping[str, str]) -> None:
+    """Show who runs until the window is closed.
+
+    Raises
+    ------
+    BrokerError
+        The broker does not want this user.
+    """
+    app = application()
+    wire = Wire(find, password_env=password_env, runner=runner)
+    refusals: list[str] = []
+
+    def give_up(text: str) -> None:
+        refusals.append(text)
+        window.close()
+
+    wire.start()
+    try:
+        window = Window(wire, Roster(words), runner)
+        window.refused.connect(give_up)
+        # the window's timer lets Python see a signal within a frame
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: QTimer.singleShot(0, window.close))
+        window.show()
+        app.exec()
+    finally:
+        wire.close()
+    if refusals:
+        raise BrokerError(refusals[0])
