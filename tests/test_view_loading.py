@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from recorded_runs import COACHED, Run, coached_run
 
-from pelvis.data import Motion
+from pelvis.data import ActivityState, Motion
 from pelvis.simulate import SimulatedRunner
 from sensor_host.errors import InputError
 from sensor_host.view import loading
@@ -175,6 +175,25 @@ def test_the_cache_lets_go_of_what_was_not_looked_at_for_longest(
     load(run.path, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} >= {"older", "newer"}
     assert not (tmp_path / "oldest").exists()
+
+
+def test_a_replay_stands_as_the_run_stood_then(loaded: tuple[Loading, Timeline]) -> None:
+    _, timeline = loaded
+    seen = {}
+    for t_s in (120.0, 3.0, 50.0, 95.0, 120.0):
+        timeline.stand_at(t_s)
+        heart_rate = timeline.heart_rate and timeline.heart_rate.heart_rate_bpm
+        speed = timeline.speed and timeline.speed.speed_mps
+        # what is known of the link is as old as a piece of the file, ten seconds
+        link_s = timeline.links["pelvis"].t_s if timeline.links else None
+        fresh = link_s is None or t_s - 20.0 < link_s <= t_s
+        seen[t_s] = (timeline.activity, heart_rate, speed, timeline.muted, link_s is None, fresh)
+    assert seen == {
+        3.0: (ActivityState.STANDING, None, None, False, True, True),
+        50.0: (ActivityState.RUNNING, 150.0, None, False, False, True),
+        95.0: (ActivityState.RUNNING, 170.0, 3.2, False, False, True),
+        120.0: (ActivityState.RUNNING, 170.0, 3.2, True, False, True),
+    }
 
 
 def test_a_csv_file_loads_without_a_coach(tmp_path: Path) -> None:

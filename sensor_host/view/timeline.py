@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
@@ -59,6 +59,13 @@ _BY_METRIC: Final = slice(_COLUMN["quality"] + 1, None)
 
 _time_of = attrgetter("t_s")
 
+_Standing: TypeAlias = Activity | LinkHealth | HeartRate | Speed | Notice | Command
+
+
+def _when(item: _Standing) -> float:
+    return item.t_s
+
+
 MarkKind: TypeAlias = Literal["lap", "note", "cue", "chime", "notice", "gap"]
 
 
@@ -100,6 +107,8 @@ class Timeline:
         self._motion = Columns(len(MOTION_COLUMNS), np.float32, keep)
         self._steps = Columns(len(STEP_COLUMNS), np.float64)
         self._open: dict[int, Contact] = {}
+        # what stands where there is something to come back to: a live session only goes on
+        self._stood: dict[str, list[_Standing]] | None = {} if keep_s is None else None
         self.marks: list[Mark] = []
         self.cues: list[Cue] = []
         self.outcomes: dict[int, CueOutcome] = {}
@@ -152,6 +161,26 @@ class Timeline:
         """Return the marks with from_s <= t_s < to_s in the order of time."""
         first, end = (bisect_left(self.marks, t_s, key=_time_of) for t_s in (from_s, to_s))
         return self.marks[first:end]
+
+    def stand_at(self, t_s: float) -> None:
+        """Let activity, links, heart rate, speed, mute and notice be what they were at ``t_s``, for a replay.
+
+        Only where all is kept; what had not been said by then is as in a new timeline.
+        """
+        if self._stood is None:
+            return
+        self.activity, self.heart_rate, self.speed, self.notice, self.muted = (
+            ActivityState.OTHER,
+            None,
+            None,
+            None,
+            False,
+        )
+        self.links.clear()
+        for said in self._stood.values():
+            last = bisect_right(said, t_s, key=_when) - 1
+            if last >= 0:
+                self._stand(said[last])
 
     # ------------------------------------------------------------ what comes in
 
@@ -206,29 +235,43 @@ class Timeline:
     def _see(self, item: Said) -> None:
         """Remember how something stands now."""
         match item:
+            case Activity() | LinkHealth() | HeartRate() | Speed() | Command(name="mute" | "unmute"):
+                self._stand(item)
+                self._remember(item)
+                if isinstance(item, LinkHealth):
+                    self.reach(item.t_s, item.t_s)
+            case SinkState():
+                self.sinks[item.sink] = item
+            case SessionState():
+                self.state, self.muted = item.state, item.muted
+            case CueOutcome():
+                self.outcomes[item.cue_id] = item
+            case _:
+                pass
+
+    def _stand(self, item: _Standing) -> None:
+        match item:
             case Activity():
                 self.activity = item.state
                 if item.state is not ActivityState.RUNNING:
                     self._open.clear()
             case LinkHealth():
                 self.links[item.role] = item
-                self.reach(item.t_s, item.t_s)
-            case SinkState():
-                self.sinks[item.sink] = item
-            case SessionState():
-                self.state, self.muted = item.state, item.muted
             case HeartRate():
                 self.heart_rate = item
             case Speed():
                 self.speed = item
             case References():
                 self.references = {one.metric: one for one in item.references if one.side is Side.UNKNOWN}
-            case CueOutcome():
-                self.outcomes[item.cue_id] = item
-            case Command(name="mute" | "unmute"):
+            case Notice():
+                self.notice = item
+            case Command():
                 self.muted = item.name == "mute"
-            case _:
-                pass
+
+    def _remember(self, item: _Standing) -> None:
+        if self._stood is not None:
+            kind = item.role if isinstance(item, LinkHealth) else ""
+            insort(self._stood.setdefault(f"{type(item).__name__} {kind}", []), item, key=_when)
 
     def _mark(self, item: Cue | Marker | Notice | Gap, words: str) -> None:
         match item:
@@ -240,7 +283,8 @@ class Timeline:
             case Marker():
                 mark = Mark(item.t_s, "lap" if item.kind == "lap" else "note", item.text)
             case Notice():
-                self.notice = item
+                self._stand(item)
+                self._remember(item)
                 mark = Mark(item.t_s, "notice", item.text)
             case Gap():
                 mark = Mark(item.t_s, "gap", item.reason, duration_s=item.duration_s)
