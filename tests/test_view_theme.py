@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFontMetricsF
 from pytestqt.qtbot import QtBot
 
 from pelvis.data import Side
+from sensor_host.view.lettering import fitted, wrapped
 from sensor_host.view.theme import (
     DARK,
     LEAST_PX,
@@ -141,3 +143,33 @@ def test_a_line_that_is_too_long_ends_in_an_ellipsis(qtbot: QtBot) -> None:
     assert measured.horizontalAdvance(short) <= 80.0
     assert elided(text, 1000.0, LEAST_PX) == text
     assert elided(text, 2.0, LEAST_PX) == ""
+
+
+def test_a_shorter_wording_is_taken_where_the_fuller_one_would_be_too_small(qtbot: QtBot) -> None:
+    wordings = ("above the norm 1.3 to 3.7 at 3.5 m/s", "above the norm", "above")
+    chosen = {width: fitted(wordings, QRectF(0, 0, width, 20), "#000000", least_px=12).text for width in (900, 160, 60)}
+    assert chosen == dict(zip((900, 160, 60), wordings, strict=True))
+    cut = fitted(wordings, QRectF(0, 0, 30, 20), "#000000", least_px=12)
+    assert cut.text.endswith("…")
+    assert cut.px == 12
+
+
+@pytest.mark.parametrize("align", ["left", "centre", "right"])
+def test_a_text_stands_where_it_is_put_and_within_its_box(qtbot: QtBot, align: str) -> None:
+    box = QRectF(100, 50, 300, 40)
+    label = fitted("Vergnügen", box, "#000000", align=align, most_px=20)  # type: ignore[arg-type]
+    assert box.contains(label.ink)
+    share = (label.ink.center().x() - box.left()) / box.width()
+    assert {"left": share < 0.3, "centre": abs(share - 0.5) < 0.02, "right": share > 0.7}[align]
+    assert abs(label.ink.center().y() - box.center().y()) < 5
+
+
+def test_words_are_put_in_lines_as_large_as_they_can_be(qtbot: QtBot) -> None:
+    words = "L−R needs 123 steps each"
+    box = QRectF(0, 0, 80, 60)
+    lines = wrapped(words, box, "#000000")
+    assert " ".join(line.text for line in lines) == words
+    assert len(lines) > 1
+    assert all(box.contains(line.ink) for line in lines)
+    assert wrapped(words, QRectF(0, 0, 20, 60), "#000000") == ()
+    assert len(wrapped(words, QRectF(0, 0, 900, 60), "#000000")) == 1

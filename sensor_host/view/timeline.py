@@ -40,6 +40,7 @@ from pelvis.data import (
     Stride,
 )
 from pelvis.metrics import METRICS
+from pelvis.speed import SPEED_HOLDS_S, TREADMILL
 from sensor_host.messages import SAMPLES_COLUMNS
 from sensor_host.phrases import words_for, words_of
 from sensor_host.ports import LinkHealth, Said, SessionState, SinkState
@@ -181,6 +182,13 @@ class Timeline:
             last = bisect_right(said, t_s, key=_when) - 1
             if last >= 0:
                 self._stand(said[last])
+
+    def speed_at(self, t_s: float) -> Speed | None:
+        """Return the speed that was measured last, if it still holds at a time; None where it does not."""
+        speed = self.speed
+        if speed is None or speed.speed_mps <= 0.0 or t_s < speed.t_s:
+            return None
+        return speed if speed.source == TREADMILL or t_s <= speed.t_s + SPEED_HOLDS_S else None
 
     # ------------------------------------------------------------ what comes in
 
