@@ -75,6 +75,12 @@ def test_what_is_drawn_is_seen(theme: Theme) -> None:
 
 
 @THEME
+def test_the_sensor_is_seen_on_the_belt_by_itself_or_by_its_rim(theme: Theme) -> None:
+    assert max(contrast(theme.sensor, theme.text), contrast(theme.sensor, theme.panel)) >= DRAWN
+    assert contrast(theme.panel, theme.text) >= DRAWN
+
+
+@THEME
 def test_every_colour_is_one(theme: Theme) -> None:
     names = [name for name in theme.__slots__ if isinstance(getattr(theme, name), str) and name != "name"]
     assert len(names) > 15

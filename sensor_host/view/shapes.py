@@ -15,6 +15,15 @@ from sensor_host.view.theme import SIDE_LOOKS, Theme
 _TRIANGLE: Final = 1.15
 
 
+def draw_panel(painter: QPainter, rect: QRectF, theme: Theme) -> None:
+    """Draw what a panel stands on, and set what all drawing needs."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.fillRect(rect, QColor(theme.ground))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(theme.panel))
+    painter.drawRoundedRect(rect, 10.0, 10.0)
+
+
 def mark_path(side: Side, centre: QPointF, size_px: float) -> QPainterPath:
     """Return the shape of a side: a disc is left, a triangle is right, a square is neither."""
     path = QPainterPath()
@@ -69,3 +78,10 @@ def draw_lettered(painter: QPainter, theme: Theme, side: Side, centre: QPointF, 
     letter = SIDE_LOOKS[side].letter
     label = fitted(letter, box, theme.on_side, weight="heavy", align="centre", figures=True, least_px=1)
     draw(painter, [label])
+
+
+def round_pen(color: str | QColor, width_px: float) -> QPen:
+    """Return a pen whose lines end round."""
+    pen = QPen(QColor(color), width_px)
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    return pen

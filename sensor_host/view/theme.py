@@ -65,6 +65,8 @@ class Theme:
     band: str
     """The area of a norm or target; ``text``, ``left`` and ``right`` are seen on it."""
     band_edge: str
+    sensor: str
+    """The clip on the belt: with a rim of ``panel``, on ``text``."""
     own: str
     """The runner's own baseline."""
     other: str
@@ -102,6 +104,7 @@ DARK: Final = Theme(
     bad="#ff9d94",
     band="#1c4433",
     band_edge="#57b286",
+    sensor="#ffd84d",
     own="#f4f7fb",
     other="#d7a8ff",
     trace_width_px=1.0,
@@ -130,6 +133,7 @@ SUN: Final = Theme(
     bad="#8c0d00",
     band="#b7dfc5",
     band_edge="#1f6b3f",
+    sensor="#ffd84d",
     own="#000000",
     other="#56197f",
     # 1.5 px: in bright light thin lines are the first thing that is lost

@@ -21,7 +21,7 @@ from sensor_host.screen import SHOWN, UNKNOWN
 from sensor_host.view.figures import FIGURES, Figure, Recent, recent
 from sensor_host.view.lettering import Label, draw, fitted, wrapped
 from sensor_host.view.norms import Band, Bands, Place, bands_at, place_of
-from sensor_host.view.shapes import chevron_path, draw_lettered, draw_mark, pointer_path
+from sensor_host.view.shapes import chevron_path, draw_lettered, draw_mark, draw_panel, pointer_path
 from sensor_host.view.theme import DARK, LEAST_PX, Theme, Weight, font_px, metrics
 from sensor_host.view.timeline import Timeline
 
@@ -149,19 +149,16 @@ class Tile(QWidget):
             self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.fillRect(self.rect(), QColor(self.theme.ground))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self.theme.panel))
-        painter.drawRoundedRect(QRectF(self.rect()), 10.0, 10.0)
-        if self.view is not None:
-            places = _places(QRectF(self.rect()), per_foot=FIGURES[self.name].per_foot)
-            self.labels = tuple(_labels(self.view, places, self.theme))
-            draw(painter, self.labels)
-            _draw_side_marks(painter, self.view, places, self.theme)
-            _draw_scale(painter, places.scale, self.view, self.theme)
-        painter.end()
+        # a painter left open by an exception would end the process
+        with QPainter(self) as painter:
+            rect = QRectF(self.rect())
+            draw_panel(painter, rect, self.theme)
+            if self.view is not None:
+                places = _places(rect, per_foot=FIGURES[self.name].per_foot)
+                self.labels = tuple(_labels(self.view, places, self.theme))
+                draw(painter, self.labels)
+                _draw_side_marks(painter, self.view, places, self.theme)
+                _draw_scale(painter, places.scale, self.view, self.theme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,9 +374,8 @@ class Tiles(QWidget):
             tile.show_at(timeline, now_s)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(event.rect(), QColor(self.theme.ground))
-        painter.end()
+        with QPainter(self) as painter:
+            painter.fillRect(event.rect(), QColor(self.theme.ground))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         for name, tile in self.tiles.items():
