@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pelvis.data import Command, Speed
+from pelvis.data import Speed
 from pelvis.metrics import METRICS
 from sensor_host.validation.sources import fukuchi
 from sensor_host.view.norms import NORMS, Place, bands_at, norm_band, place_of
@@ -100,15 +100,6 @@ def test_the_speed_of_a_treadmill_counts_until_it_is_changed_any_other_for_five_
     timeline.take(Speed(3000.0, 4.0, "pod"))
     assert timeline.speed_at(3005.0) == Speed(3000.0, 4.0, "pod")
     assert timeline.speed_at(3005.1) is None
-    # and what was before is still known
-    assert timeline.speed_at(500.0) == Speed(10.0, 3.0, "treadmill")
-
-
-def test_a_timeline_knows_how_things_stood() -> None:
-    timeline = Timeline()
-    timeline.take(Command(5.0, "mute"))
-    timeline.take(Command(9.0, "unmute"))
-    assert [timeline.muted_at(t_s) for t_s in (4.0, 5.0, 8.9, 9.0)] == [False, True, True, False]
 
 
 def test_a_place_is_a_word_and_a_shape() -> None:

@@ -106,7 +106,7 @@ def _words(timeline: Timeline, now: Posture, now_s: float) -> tuple[str, ...]:
             return ("no motion is heard", "no motion")
         return ("the sensor's place on the belt is not known yet", "not known yet")
     if not len(now.path_m):
-        running = timeline.activity_at(now_s) is ActivityState.RUNNING
+        running = timeline.activity is ActivityState.RUNNING
         words = "no stride yet" if running else "shift when running"
         return (f"pelvis from behind, angles ×{MAGNIFIED:.0f}, {words}", f"angles ×{MAGNIFIED:.0f}, {words}", words)
     words = f"angles ×{MAGNIFIED:.0f}, shift to scale"
