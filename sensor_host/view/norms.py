@@ -19,7 +19,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from pelvis.faults import MATCHED_MPS
+from pelvis.baselines import MATCHED_MPS
 from pelvis.rules import CueSettings
 from sensor_host.view.timeline import Timeline
 
