@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pelvis.data import ContactWithdrawn, Marker, ProvisionalContact, Side
+from pelvis.data import ContactWithdrawn, Marker, ProvisionalContact, Reference, References, Side
 from pelvis.metrics import STEP_METRICS, STRIDE_METRICS
 from sensor_host.view.columns import Columns
 from sensor_host.view.timeline import MOTION_COLUMNS, STEP_COLUMNS, Timeline
@@ -143,3 +143,15 @@ def test_whatever_is_said_is_taken_and_seen_to_have_changed_something() -> None:
         timeline.take(item)
     assert timeline.version > 10
     assert len(timeline.steps) == 1
+
+
+def test_what_is_usual_is_that_of_both_feet_and_as_it_was_then() -> None:
+    timeline = Timeline()
+    both = Reference("cadence_spm", Side.UNKNOWN, 174.0, 3.0, 5)
+    timeline.take(References((both, replace(both, side=Side.LEFT, mean=170.0)), 3.0, 10.0))
+    timeline.take(References((replace(both, mean=181.0),), 4.0, 20.0))
+    assert timeline.references["cadence_spm"].mean == 181.0
+    timeline.stand_at(15.0)
+    assert timeline.references == {"cadence_spm": both}
+    timeline.stand_at(5.0)
+    assert timeline.references == {}

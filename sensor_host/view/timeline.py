@@ -60,11 +60,11 @@ _BY_METRIC: Final = slice(_COLUMN["quality"] + 1, None)
 
 _time_of = attrgetter("t_s")
 
-_Standing: TypeAlias = Activity | LinkHealth | HeartRate | Speed | Notice | Command
+_Standing: TypeAlias = Activity | LinkHealth | HeartRate | Speed | Notice | References | Command
 
 
 def _when(item: _Standing) -> float:
-    return item.t_s
+    return item.decided_at_s if isinstance(item, References) else item.t_s
 
 
 MarkKind: TypeAlias = Literal["lap", "note", "cue", "chime", "notice", "gap"]
@@ -178,6 +178,7 @@ class Timeline:
             False,
         )
         self.links.clear()
+        self.references = {}
         for said in self._stood.values():
             last = bisect_right(said, t_s, key=_when) - 1
             if last >= 0:
@@ -243,7 +244,7 @@ class Timeline:
     def _see(self, item: Said) -> None:
         """Remember how something stands now."""
         match item:
-            case Activity() | LinkHealth() | HeartRate() | Speed() | Command(name="mute" | "unmute"):
+            case Activity() | LinkHealth() | HeartRate() | Speed() | References() | Command(name="mute" | "unmute"):
                 self._stand(item)
                 self._remember(item)
                 if isinstance(item, LinkHealth):

@@ -166,7 +166,7 @@ class Waves(QWidget):
         if self._marks is not None:
             self._marks.draw(marks, now_s)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+    def resizeEvent(self, event: QResizeEvent) -> None:
         self._drawn = ()
         super().resizeEvent(event)
 

@@ -58,7 +58,7 @@ class Panel(Protocol):
 
     def show_at(self, timeline: Timeline, now_s: float) -> None: ...
 
-    def isVisible(self) -> bool: ...  # noqa: N802 - Qt's name
+    def isVisible(self) -> bool: ...
 
 
 def clock_text(t_s: float) -> str:
@@ -107,7 +107,7 @@ class Card(QWidget):
         self._state.setText(runner.trouble(clock_s) or f"{runner.timeline.activity}  {clock_text(now_s)}")
         self.waves.show_at(runner.timeline, now_s)
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
         self.chosen.emit(self.name)
 
@@ -423,7 +423,7 @@ class Window(QWidget):
 
     # ------------------------------------------------------------ the end
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+    def closeEvent(self, event: QCloseEvent) -> None:
         self._timer.stop()
         geometry = b64encode(self.saveGeometry().data()).decode()
         remember(Remembered(theme=self.theme.name, span_s=self.waves.span_s, geometry=geometry))
