@@ -71,7 +71,7 @@ class RecordingInput:
 
     @property
     def session(self) -> SessionInfo:
-        return self._recording.session
+        return self.recording.session
 
     def facts(self) -> dict[str, object]:
         session = self.recording.session

@@ -27,6 +27,7 @@ from pelvis.data import (
     Motion,
     Notice,
     ProvisionalContact,
+    References,
     Retention,
     RunBaseline,
     Samples,
@@ -57,6 +58,7 @@ Item: TypeAlias = (
     | Marker
     | Notice
     | ProvisionalContact
+    | References
     | Retention
     | RunBaseline
     | Speed
@@ -309,7 +311,7 @@ def _time_of(item: Item) -> float:
     match item:
         case Step() | Stride() | ProvisionalContact():
             return item.initial_contact_s
-        case Cue() | CueOutcome() | Retention() | RunBaseline() | ContactWithdrawn():
+        case Cue() | CueOutcome() | References() | Retention() | RunBaseline() | ContactWithdrawn():
             return item.decided_at_s
         case _:
             return item.t_s

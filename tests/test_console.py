@@ -22,7 +22,8 @@ from pelvis.data import Activity, ActivityState, ContactWithdrawn, Cue, Notice, 
 from pelvis.metrics import METRICS
 from sensor_host.config import ConsoleConfig
 from sensor_host.ports import LinkHealth, Mode, Said, SensorInfo, SessionInfo, SessionState, SinkState
-from sensor_host.screen import SHOWN, Readings, clock_text, event_line, frame, median, status_line
+from sensor_host.screen import Readings, clock_text, event_line, frame, median, status_line
+from sensor_host.shown import SHOWN
 from sensor_host.sinks import console as console_module
 from sensor_host.sinks.console import ConsoleSink
 

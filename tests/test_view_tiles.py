@@ -9,14 +9,15 @@ import pytest
 from PySide6.QtCore import QPoint, QRectF, Qt
 from pytestqt.qtbot import QtBot
 
-from pelvis.data import Speed
+from pelvis.data import Reference, Side, Speed
 from pelvis.metrics import METRICS
 from pelvis.simulate import Scenario
-from sensor_host.screen import REMEMBERED_STEPS, SHOWN, Readings
+from sensor_host.screen import REMEMBERED_STEPS, Readings
+from sensor_host.shown import SHOWN
 from sensor_host.view.figures import FIGURES, recent
 from sensor_host.view.theme import DARK, SUN, Theme
 from sensor_host.view.tiles import Tile, Tiles, columns_of, tile_view
-from sensor_host.view.timeline import Reference, Timeline
+from sensor_host.view.timeline import Timeline
 from tests.said_examples import session
 from tests.view_panels import (
     assert_texts_fit,
@@ -148,9 +149,9 @@ def test_in_or_out_of_the_band_is_told_in_words_and_by_a_shape(timeline: Timelin
     assert inside.verdict[0] == "● in norm 158.8–182.6, at 3.5 m/s"
     outside = tile_view(timeline, "pelvic_drop_deg", 23.7)
     assert outside.verdict[0].startswith("▲ above norm 1.3–3.7")
-    timeline.references = {"cadence_spm": Reference(178.0, 2.0, "profile")}
+    timeline.references = {"cadence_spm": Reference("cadence_spm", Side.UNKNOWN, 178.0, 2.0, 5)}
     own = tile_view(timeline, "cadence_spm", 23.7)
-    assert own.verdict[0] == "▼ below own range 175.0–181.0, profile"
+    assert own.verdict[0] == "▼ below own range 175.0–181.0, of 5 runs"
 
 
 def test_at_a_speed_nobody_was_measured_at_that_is_said(timeline: Timeline) -> None:
@@ -172,9 +173,9 @@ def test_outside_the_norm_is_no_alarm_outside_the_own_range_is_one(
         return tile.labels[-1].color
 
     assert verdict_color() == theme.text
-    timeline.references = {"pelvic_drop_deg": Reference(2.0, 0.5, "profile")}
+    timeline.references = {"pelvic_drop_deg": Reference("pelvic_drop_deg", Side.UNKNOWN, 2.0, 0.5, 5)}
     assert verdict_color() == theme.warn
-    timeline.references = {"pelvic_drop_deg": Reference(3.7, 0.5, "profile")}
+    timeline.references = {"pelvic_drop_deg": Reference("pelvic_drop_deg", Side.UNKNOWN, 3.7, 0.5, 5)}
     assert verdict_color() == theme.good
 
 
@@ -257,8 +258,9 @@ def test_no_text_leaves_its_box(
 def test_no_text_leaves_its_box_however_long_the_words(
     qtbot: QtBot, timeline: Timeline, width: int, height: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = "Vergleichsgeschwindigkeitsbereich des Trainingslagers"
-    timeline.references = {metric.name: Reference(1234.5, 12.0, source) for metric in SHOWN}
+    timeline.references = {
+        metric.name: Reference(metric.name, Side.UNKNOWN, 1234567.8, 12.0, 123456789) for metric in SHOWN
+    }
     for metric in SHOWN:
         tile = shown(qtbot, timeline, 23.7, metric.name, width, height)
         assert_texts_fit(tile.labels, QRectF(tile.rect()))

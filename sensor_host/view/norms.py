@@ -123,7 +123,8 @@ def own_band(timeline: Timeline, name: str) -> Band | None:
     if reference is None or not isfinite(reference.mean):
         return None
     spread = OWN_SPREADS * reference.sd if isfinite(reference.sd) else 0.0
-    return Band(reference.mean - spread, reference.mean + spread, "own", reference.source, reference.source)
+    source = f"of {reference.runs} runs" if reference.runs else "of this run"
+    return Band(reference.mean - spread, reference.mean + spread, "own", source, source)
 
 
 def target_band(timeline: Timeline, name: str, now_s: float) -> Band | None:

@@ -17,7 +17,8 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPaintEve
 from PySide6.QtWidgets import QWidget
 
 from pelvis.data import Side
-from sensor_host.screen import SHOWN, UNKNOWN
+from sensor_host.screen import UNKNOWN
+from sensor_host.shown import SHOWN
 from sensor_host.view.figures import FIGURES, Figure, Recent, recent
 from sensor_host.view.lettering import Label, draw, fitted, wrapped
 from sensor_host.view.norms import Band, Bands, Place, bands_at, place_of
