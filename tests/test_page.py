@@ -46,15 +46,48 @@ QUIET = (
     *("--disable-component-update", "--disable-sync"),
 )
 
-# What the browser is asked to say and sound is written down; headless Chromium has no voice.
+# What the browser is asked to say and sound is written down, what comes out is listened to; headless Chromium has no
+# voice. The pitch of a sound is that of its first note, by the times at which it crosses zero.
 EARS = """
 globalThis.said = [];
 globalThis.sounded = [];
 globalThis.locks = [];
-SpeechSynthesis.prototype.speak = (one) => said.push({words: one.text, lang: one.lang, volume: one.volume});
-const begin = OscillatorNode.prototype.start;
+globalThis.contexts = [];
+SpeechSynthesis.prototype.speak = (one) => {
+    said.push({words: one.text, lang: one.lang, volume: one.volume});
+    setTimeout(() => { one.onstart?.({}); one.onend?.({}); });
+};
 WakeLock.prototype.request = async (what) => { locks.push(what); return {released: false}; };
-OscillatorNode.prototype.start = function (...when) { sounded.push(this.frequency.value); begin.apply(this, when); };
+globalThis.AudioContext = class extends AudioContext {
+    constructor(...setting) {
+        super(...setting);
+        contexts.push(this);
+        this.heard = new AnalyserNode(this, {fftSize: 32768, smoothingTimeConstant: 0});
+    }
+};
+const lead = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (to, ...more) {
+    if (to instanceof AudioDestinationNode) lead.call(this, to.context.heard);
+    return lead.call(this, to, ...more);
+};
+const pitch = (samples, rate) => {
+    const crossings = [];
+    for (let i = 1; i < 0.024 * rate; i++)
+        if (samples[i - 1] < 0 !== samples[i] < 0) crossings.push(i - samples[i] / (samples[i] - samples[i - 1]));
+    return 10 * Math.round(rate * (crossings.length - 1) / 20 / (crossings.at(-1) - crossings[0]));
+};
+const begin = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...when) {
+    const hz = pitch(this.buffer.getChannelData(0), this.buffer.sampleRate);
+    sounded.push({hz, at_s: when[0] ?? this.context.currentTime});
+    begin.apply(this, when);
+};
+// the loudest of the last 0.7 s
+globalThis.loudest = () => {
+    const samples = new Float32Array(32768);
+    contexts[0].heard.getFloatTimeDomainData(samples);
+    return samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
+};
 """
 
 
@@ -125,7 +158,7 @@ class Phone:
         return self.page.inner_text(place)
 
     def until(self, condition: str, argument: object = None) -> None:
-        self.page.wait_for_function(f"(given) => {condition}", arg=argument, timeout=60_000)
+        self.page.wait_for_function(f"(given) => {condition}", arg=argument, timeout=20_000)
 
     def until_text(self, place: str, pattern: str) -> None:
         self.until("new RegExp(given[1]).test(document.querySelector(given[0])?.textContent ?? '')", [place, pattern])
@@ -140,10 +173,10 @@ class Broker:
     def __init__(self, publish: str) -> None:
         self._publish = publish
 
-    def say(self, level: str, message: bytes | dict[str, object]) -> None:
+    def say(self, level: str, message: bytes | dict[str, object], *, retain: bool = False) -> None:
         ((_, record),) = records()
         topic = f"hipdrive/v1/eve/{level}"
-        command = [self._publish, "-p", str(urlsplit(record.url).port), "-t", topic, "-s"]
+        command = [self._publish, "-p", str(urlsplit(record.url).port), "-t", topic, "-s", *(["-r"] if retain else [])]
         payload = message if isinstance(message, bytes) else json.dumps(message).encode()
         subprocess.run(command, input=payload, check=True, timeout=20)
 
@@ -266,6 +299,52 @@ def test_the_theme_for_the_sun_is_remembered(host: Host, phone: Open) -> None:
 # ---------------------------------------------------------------- cues
 
 
+def command(name: str, **more: object) -> None:
+    """Command the host's runner as another program would."""
+    ((_, record),) = records()
+    topic, message = "hipdrive/v1/runner/cmd", json.dumps({"id": "x", "name": name, **more})
+    said = ["mosquitto_pub", "-p", str(urlsplit(record.url).port), "-q", "1", "-t", topic, "-m", message]
+    subprocess.run(said, check=True, timeout=20)
+
+
+def test_whoever_mutes_every_page_knows_and_a_page_that_comes_later_too(host: Host, phone: Open, needs: Needs) -> None:
+    needs("mosquitto_pub")
+    seen, view = phone(host.link), phone(f"{host.link}?coach")
+    seen.until_text("#state", "Replay: Running")
+    view.until_text(".card .does button:first-child", "^Mute coach$")
+    command("mute")
+    seen.until_text("#mute", "^Unmute coach$")
+    view.until_text(".card .does button:first-child", "^Unmute coach$")
+    seen.page.reload()
+    seen.until_text("#mute", "^Unmute coach$")
+    assert seen.text("#quiet") == "Coach is muted"
+    view.page.click(".card .does button:first-child")
+    seen.until_text("#mute", "^Mute coach$")
+    view.until_text(".card .does button:first-child", "^Mute coach$")
+
+
+def test_a_muted_page_says_what_a_person_sends_and_nothing_else(host: Host, phone: Open, needs: Needs) -> None:
+    with served(runner="eve", through_mute=("say",), ticks=True) as link:
+        seen, broker = phone(link), Broker(needs("mosquitto_pub"))
+        seen.page.click("#start")
+        seen.page.evaluate("() => { sounded.length = said.length = 0; }")
+        # retained, as the host says it: the subscription may not stand yet
+        broker.say("state", {"state": "online", "mode": "live", "muted": True}, retain=True)
+        seen.until_text("#quiet", "^Coach is muted$")
+        broker.say("contact", {"event": "provisional", "side": "left"})
+        broker.say("cue", spoken_cue("Coach", 1.0) | {"rule": "drop"})
+        broker.say("cue", spoken_cue("Beat", 1.0) | BEAT)
+        seen.until_text("#words", "^Coach$")
+        broker.say("cue", spoken_cue("Person", 1.0) | {"rule": "say"})
+        seen.until_text("#words", "^Person$")
+        assert seen.page.evaluate("() => said.map((one) => one.words)") == ["Person"]
+        assert seen.page.evaluate("() => [...new Set(sounded.map((one) => one.hz))]") == [BEAT_HZ, EARCON_HZ]
+        # the beats are laid, and not heard
+        seen.until("loudest() < 0.001")
+        broker.say("state", {"state": "online", "mode": "live", "muted": False})
+        seen.until("loudest() > 0.1")
+
+
 def send(view: Phone, phrase: str) -> None:
     """Send a cue from the coach's view to the only runner."""
     view.page.get_by_role("button", name="Send a cue").click()
@@ -305,6 +384,115 @@ def test_before_the_tap_a_cue_is_shown_and_nothing_is_heard(host: Host, phone: O
     send(view, "Belt level")
     seen.until_text("#words", "^Belt level$")
     assert seen.page.evaluate("() => [said.length, sounded.length]") == [0, 0]
+
+
+# docs/sound.md, to ten
+BEAT_HZ, EARCON_HZ, LEFT_HZ, RIGHT_HZ = 1320, 740, 880, 1110
+BEAT = {"kind": "metronome", "parameters": {"target_spm": 180, "seconds": 30}}
+
+
+@pytest.mark.parametrize(("side", "hz"), [("left", LEFT_HZ), ("right", RIGHT_HZ)])
+def test_a_contact_ticks_where_that_is_wanted(eve: tuple[Phone, Broker], side: str, hz: float) -> None:
+    seen, broker = eve
+    seen.page.click("#start")
+    broker.say("contact", {"event": "provisional", "side": side})
+    seen.until("document.getElementById(`foot-${given}`).dataset.down === 'yes'", side)
+    assert hz not in seen.page.evaluate("() => sounded.map((one) => one.hz)")
+    seen.page.click("#show-ear")
+    seen.page.click("#ticks")
+    assert seen.page.get_attribute("#ticks", "aria-pressed") == "true"
+    broker.say("contact", {"event": "provisional", "side": side})
+    seen.until("sounded.at(-1).hz === given", hz)
+    seen.until("loudest() > 0.05")
+    # remembered
+    seen.page.reload()
+    seen.page.click("#show-ear")
+    assert seen.page.get_attribute("#ticks", "aria-pressed") == "true"
+
+
+def steps(broker: Broker, cadence_spm: float, begin_s: float) -> None:
+    for k in range(12):
+        at_s = begin_s + 60 * k / cadence_spm
+        broker.say("step", {"side": "left", "quality": 1, "reported_at_s": at_s, "initial_contact_s": at_s})
+
+
+def test_the_metronome_beats_by_the_sound_cards_clock_and_rests_while_the_runner_is_in_step(
+    eve: tuple[Phone, Broker],
+) -> None:
+    seen, broker = eve
+    seen.page.click("#start")
+    seen.page.evaluate("() => { sounded.length = 0; }")
+    broker.say("cue", spoken_cue("Step with the beat", 1.0) | BEAT)
+    seen.until_text("#words", "^Step with the beat$")
+    seen.until("sounded.length > 9")
+    assert seen.page.evaluate("() => said.filter((one) => one.volume > 0)") == []
+    sounded = seen.page.evaluate("() => sounded")
+    assert {one["hz"] for one in sounded} == {BEAT_HZ}
+    assert np.diff([one["at_s"] for one in sounded]) == pytest.approx(60 / 180, abs=1e-9)
+    seen.until("loudest() > 0.1")
+    # 1 % off: in step. 4 % off: not
+    steps(broker, 181.8, 10.0)
+    seen.until("loudest() < 0.001")
+    steps(broker, 187.2, 20.0)
+    seen.until("loudest() > 0.1")
+    # what the coach ends is silent, but for the lasting one
+    broker.say("obeyed", {"name": "metronome", "value": "150"})
+    broker.say("cue", spoken_cue("", 1.0) | {"kind": "metronome", "parameters": {"target_spm": 0, "seconds": 0}})
+    seen.until("sounded.length > 2 && Math.abs(sounded.at(-1).at_s - sounded.at(-2).at_s - 60 / 150) < 1e-9")
+    broker.say("obeyed", {"name": "metronome", "value": "0"})
+    seen.until("loudest() < 0.001")
+
+
+def test_how_late_the_ear_is_stands_in_the_dialog_and_adds_up(host: Host, phone: Open) -> None:
+    seen = phone(host.link)
+    seen.until_text("#state", "Replay: Running")
+    seen.page.click("#start")
+    seen.page.click("#show-ear")
+    seen.until_text("#late", "[0-9]")
+    # drawn once more: from then on all four are of one moment
+    seen.page.click("#ticks")
+    shown = seen.page.evaluate(
+        "() => ['late-host', 'late-way', 'late-phone', 'late'].map((id) =>"
+        " Number(document.getElementById(id).textContent))"
+    )
+    *parts, whole = shown
+    assert whole == pytest.approx(sum(parts), abs=2)
+    # no sensor tells of a contact sooner than its decision, 40 ms; a card plays nothing before the next 128 samples
+    assert parts[0] > 40
+    assert parts[2] >= 2
+    assert seen.wrong == []
+
+
+def test_cues_are_spoken_one_after_the_other_and_the_weightier_first(eve: tuple[Phone, Broker]) -> None:
+    seen, broker = eve
+    seen.page.click("#start")
+    # a voice that speaks until it is told that it is done
+    seen.page.evaluate(
+        """() => {
+            said.length = 0;
+            SpeechSynthesis.prototype.speak = (one) => { said.push(one.text); globalThis.done = () => one.onend({}); };
+            SpeechSynthesis.prototype.cancel = () => said.push("-");
+        }"""
+    )
+    for words, priority in (("first", 5), ("light", 1), ("second", 5)):
+        broker.say("cue", spoken_cue(words, 1.0) | {"priority": priority})
+        seen.until_text("#words", f"^{words}$")
+    assert seen.page.evaluate("() => said") == ["first"]
+    seen.page.evaluate("() => done()")
+    assert seen.page.evaluate("() => said") == ["first", "second"]
+    broker.say("cue", spoken_cue("at once", 1.0) | {"priority": 9})
+    seen.until_text("#words", "^at once$")
+    assert seen.page.evaluate("() => said") == ["first", "second", "-", "at once"]
+
+
+def test_sound_that_was_taken_away_wants_a_tap_anew(host: Host, phone: Open) -> None:
+    seen = phone(host.link)
+    seen.page.click("#start")
+    seen.page.evaluate("() => contexts[0].suspend()")
+    seen.page.wait_for_selector("#start:visible")
+    seen.page.click("#start")
+    seen.page.wait_for_selector("#start", state="hidden")
+    assert seen.page.evaluate("() => [contexts.length, contexts[0].state]") == [1, "running"]
 
 
 def spoken_cue(words: str, decided_at_s: float) -> dict[str, object]:
@@ -458,7 +646,7 @@ def test_no_text_of_the_page_stands_outside_the_catalogue(host: Host, phone: Ope
             seen.until("document.querySelector(given).dataset.done === '[]'", button)
             assert set(seen.page.evaluate(LEFT_OVER)) <= not_the_pages
         view.until_text(".card .how", r"^\[\]$")
-        view.page.click(".card button")
+        view.page.click(".card button:last-child")
         view.page.click("#phrases button")
         view.until_text("#answer", r"^\[runner33\]$")
         assert set(view.page.evaluate(LEFT_OVER)) <= not_the_pages
@@ -504,15 +692,17 @@ def test_a_broker_or_server_that_dies_is_survived_by_page_and_run(
 # ---------------------------------------------------------------- for everybody
 
 
-@pytest.mark.parametrize("view", ["", "?coach", "?coach&say"])
+@pytest.mark.parametrize("view", ["", "#ear", "?coach", "?coach&say"])
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_it_is_accessible_in_both_themes(host: Host, phone: Open, view: str, scheme: str) -> None:
     axe = WEB / "vendor" / "node_modules" / "axe-core" / "axe.min.js"
     if not axe.is_file():
         skip_or_fail("axe-core is not installed: make page")
     seen = phone(host.link + view, color_scheme=scheme, bypass_csp=True)
-    seen.until_text("#state", "Running" if not view else "Connected")
-    if view:
+    seen.until_text("#state", "Connected" if "coach" in view else "Running")
+    if view == "#ear":
+        seen.page.click("#show-ear")
+    elif view:
         seen.page.get_by_role("button", name="Send a cue").wait_for()
     if view == "?coach&say":
         seen.page.get_by_role("button", name="Send a cue").click()

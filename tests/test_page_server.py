@@ -243,6 +243,9 @@ async def test_the_page_is_told_the_session_and_no_secret(url: str) -> None:
         "language": "en",
         "phrases": {"drop": "Belt level"},
         "texts": texts_of("en"),
+        "through_mute": [],
+        "ticks": False,
+        "metronome_spm": 0,
     }
 
 

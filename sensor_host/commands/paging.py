@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pelvis.cues import THROUGH_MUTE
 from sensor_host.broker_client import BrokerAddress
 from sensor_host.coaching import coaching
 from sensor_host.config import Config
@@ -18,6 +19,7 @@ from sensor_host.page.orders import Serving
 from sensor_host.page.texts import texts_of
 from sensor_host.session import Session
 from sensor_host.sinks.page import PageSink
+from sensor_host.sonification import CONTACTS
 
 
 def add_page(session: Session, config: Config, url: str | None, *, aside: bool) -> None:
@@ -76,6 +78,9 @@ def _serving(session: Session, config: Config, url: str, link: Link) -> Serving:
         root=Address(config.mqtt.topic_root, session.info).top,
         runner=session.info.runner,
         language=config.cues.language,
+        through_mute=tuple(sorted(THROUGH_MUTE)),
+        ticks=config.sound.sonify == CONTACTS,
+        metronome_spm=config.sound.metronome_spm,
         phrases=_sayable(config, session.tally.words),
         texts=dict(texts_of(config.cues.language)),
     )

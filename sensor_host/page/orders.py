@@ -12,7 +12,8 @@ from sensor_host.page.texts import texts_of
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """Where to listen, whom to let in, which broker to lead them to, and what the page is told of the session.
 
-    ``texts`` are the page's own, in the language of the cues.
+    ``texts`` are the page's own, in the language of the cues. ``through_mute``: rules whose cues are heard though
+    the runner is muted. ``ticks`` and ``metronome_spm``: what sounds besides, as in `SoundConfig`.
     """
 
     bind: str
@@ -28,6 +29,9 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     root: str = "hipdrive/v1"
     runner: str = "runner"
     language: str = "en"
+    through_mute: tuple[str, ...] = ()
+    ticks: bool = False
+    metronome_spm: float = 0.0
     phrases: Mapping[str, str] = {}
     texts: Mapping[str, str] = msgspec.field(default_factory=lambda: dict(texts_of()))
 

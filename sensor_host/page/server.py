@@ -48,6 +48,7 @@ WRITTEN: Final[Mapping[str, Callable[[str], str]]] = {
     ".webmanifest": lambda text: json.dumps(text)[1:-1],
 }
 SETTINGS: Final = "settings.json"
+TOLD: Final = ("root", "runner", "language", "phrases", "texts", "through_mute", "ticks", "metronome_spm")
 DOOR: Final = "mqtt"
 
 # Nothing from elsewhere, nothing written into the page; blob: is MQTT.js's timer and the silence that iOS wants.
@@ -70,7 +71,7 @@ class PageServer:
         self._serving = serving
         self._token = serving.token.encode()
         self._files = _files(serving)
-        told = {name: getattr(serving, name) for name in ("root", "runner", "language", "phrases", "texts")}
+        told = {name: getattr(serving, name) for name in TOLD}
         self._files[SETTINGS] = ("application/json", msgspec.json.encode(told))
         self._broker_tls = ssl.create_default_context() if serving.broker_tls else None
 

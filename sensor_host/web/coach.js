@@ -12,7 +12,7 @@ const FIGURES = [
 export function coach() {
   const cards = new Map();
   document.body.classList.add("coach");
-  for (const id of ["run", "clock", "start"]) document.getElementById(id).hidden = true;
+  for (const id of ["run", "clock", "start", "show-ear"]) document.getElementById(id).hidden = true;
   document.getElementById("coach").hidden = false;
   document.getElementById("runner").textContent = text("coach");
   const state = document.getElementById("state");
@@ -50,8 +50,13 @@ export function coach() {
       shown[name] = made("dd", pair, "–");
     }
     const last = made("p", item, text("no_cue"), { className: "last" });
-    if (isRunner(runner) && Object.keys(settings.phrases).length) {
-      const does = made("div", item, "", { className: "does" });
+    const does = made("div", item, "", { className: "does", hidden: !isRunner(runner) });
+    const mute = made("button", does, text("mute"), { type: "button" });
+    mute.addEventListener("click", async () => {
+      const answer = await command(client, runner, online?.muted ? "unmute" : "mute");
+      if (!answer.ok) last.textContent = text("failed_because", answer);
+    });
+    if (Object.keys(settings.phrases).length) {
       made("button", does, text("send"), { type: "button" }).addEventListener("click", () => {
         chosen = { runner, last };
         document.getElementById("say-to").textContent = text("say_to", { runner });
@@ -66,6 +71,8 @@ export function coach() {
       const here = online?.state === "online";
       how.textContent = here ? doing(activity, "connected") : text(online?.state === "lost" ? "gone" : "not_running");
       how.dataset.state = here ? "online" : "waiting";
+      mute.textContent = text(online?.muted ? "unmute" : "mute");
+      mute.dataset.muted = online?.muted ? "yes" : "no";
       item.dataset.fresh = here && activity === "running" ? "yes" : "no";
     };
     return {
@@ -80,7 +87,7 @@ export function coach() {
         shown.contact.textContent = show(body.contact_time_s, 1000);
         shown.sway.textContent = show(body.pelvis_sway_m, 1000);
       },
-      cue: (body) => (last.textContent = text("heard", { words: body.words })),
+      cue: (body) => body.kind !== "metronome" && (last.textContent = text("heard", { words: body.words })),
     };
   }
 

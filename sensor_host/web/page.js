@@ -2,7 +2,8 @@
 import { command, connect, isRunner, settings, text } from "./broker.js";
 import { coach } from "./coach.js";
 import { Drops, Lateness, doing, obliquity_deg, show } from "./figures.js";
-import { start, tell } from "./sound.js";
+import { ear } from "./ear.js";
+import { hush, lasting, start, step as paced, tell, touchDown } from "./sound.js";
 
 const wanted = new URLSearchParams(location.search);
 const element = (id) => document.getElementById(id);
@@ -38,12 +39,13 @@ function run(runner) {
   let tilt_deg = 0;
   let painted_deg = NaN;
 
+  const lateTo = ear(ask);
   element("runner").textContent = runner;
   if (!isRunner(runner)) {
     element("state").textContent = text("unknown_runner");
     return;
   }
-  const levels = ["state", "contact", "step", "metrics", "cue", "activity", "samples", "resp"];
+  const levels = ["state", "contact", "step", "metrics", "cue", "activity", "samples", "link", "obeyed", "resp"];
   const client = connect(levels.map((level) => `${runner}/${level}`), hear, (now) => {
     connected = now;
     if (now) lease();
@@ -61,6 +63,8 @@ function run(runner) {
     else if (level === "metrics") metrics(body);
     else if (level === "cue") cue(body);
     else if (level === "activity") activity = body.state;
+    else if (level === "link") lateTo.link(body);
+    else if (level === "obeyed" && body.name === "metronome") lasting(Number(body.value) || 0);
     else if (level === "state") state(body);
     if (level === "state" || level === "activity") say();
   }
@@ -72,6 +76,7 @@ function run(runner) {
       drops = new Drops();
     }
     session = body;
+    mute(body.muted === true);
   }
 
   function say() {
@@ -94,12 +99,14 @@ function run(runner) {
 
   function touch(body) {
     if (body.event !== "provisional") return;
+    touchDown(body.side, performance.now());
     for (const [side, foot] of Object.entries(feet)) foot.dataset.down = side === body.side ? "yes" : "no";
   }
 
   function step(body) {
     drops.add(body);
     lateness.note(body.reported_at_s);
+    paced(body.initial_contact_s);
     element("drop-left").textContent = show(drops.mean("left"), 1, 1);
     element("drop-right").textContent = show(drops.mean("right"), 1, 1);
     if (body.side in feet) feet[body.side].dataset.down = "no";
@@ -125,7 +132,9 @@ function run(runner) {
   function cue(body) {
     // a replay may run at any speed: its times say nothing about how late a message is
     if (session?.mode === "live" && lateness.of(body.decided_at_s) > body.expires_s) return;
-    tell(body.kind === "chime" ? "" : body.words, body.side);
+    tell(body);
+    // the beat speaks for itself: its words stand where no others do
+    if (body.kind === "metronome" && (element("cue").dataset.on === "yes" || !(body.parameters?.seconds > 0))) return;
     element("words").textContent = body.words;
     element("cue").dataset.on = "yes";
     element("cue").dataset.side = body.side;
@@ -165,8 +174,11 @@ function run(runner) {
   }
   requestAnimationFrame(frame);
 
+  async function ask() {
+    return (await command(client, runner, "samples", { lease_s: 60 })).ok;
+  }
   function lease() {
-    if (!document.hidden) command(client, runner, "samples", { lease_s: 60 });
+    if (!document.hidden) lateTo.measure();
   }
   setInterval(lease, 45_000);
   setInterval(say, 1000);
@@ -175,23 +187,33 @@ function run(runner) {
   // -------------------------------------------------------------- for the thumb
 
   element("start").addEventListener("click", () => {
-    start();
-    element("start").hidden = true;
-    element("mute").hidden = element("mark").hidden = false;
+    start(turn);
+    turn(true);
     element("mute").focus();
   });
+
+  /** Show the buttons of a page that sounds; one whose sound was taken away (a call, a locked screen) wants a tap anew. */
+  function turn(sounds) {
+    element("start").hidden = sounds;
+    element("mute").hidden = element("mark").hidden = !sounds;
+  }
+
   element("mute").addEventListener("click", async () => {
-    const answer = await command(client, runner, muted ? "unmute" : "mute");
-    if (answer.ok) hush(!muted);
-    reply(element("mute"), answer, muted ? "muted" : "speaks");
+    // the host's own word on it may come before its answer
+    const wanted = !muted;
+    const answer = await command(client, runner, wanted ? "mute" : "unmute");
+    if (answer.ok) mute(wanted);
+    reply(element("mute"), answer, wanted ? "muted" : "speaks");
   });
   element("mark").addEventListener("click", async () => {
     const answer = await command(client, runner, "mark", { kind: "lap", text: "page" });
     reply(element("mark"), answer, "marked");
   });
 
-  function hush(silent) {
+  /** Whoever muted, wherever: this page, another one, a key at the computer. */
+  function mute(silent) {
     muted = silent;
+    hush(muted);
     element("mute").textContent = text(muted ? "unmute" : "mute");
     element("mute").dataset.muted = muted ? "yes" : "no";
     element("quiet").textContent = text(muted ? "quiet_muted" : "quiet");
