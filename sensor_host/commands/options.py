@@ -198,6 +198,7 @@ def session_options(command: Command) -> Command:
             click.option("--no-console", is_flag=True, help="Show no live table."),
             click.option("--page", is_flag=True, help="Serve the page for a browser of this computer."),
             click.option("--page-lan", is_flag=True, help="Serve the page for phones in this network, too."),
+            click.option("--view", is_flag=True, help="Open the plot window; it stays when the run ends."),
             NO_CALIBRATION,
             click.option("--summary", type=click.Path(path_type=Path), help="Write the summary here (JSON)."),
             click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no live table."),

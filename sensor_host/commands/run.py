@@ -37,6 +37,7 @@ def command(
     no_console: bool,
     page: bool,
     page_lan: bool,
+    view: bool,
     no_calibration: bool,
     summary: Path | None,
     as_json: bool,
@@ -74,6 +75,7 @@ def command(
         sound=not no_sound,
         console=not no_console and not as_json,
         for_s=for_s,
+        view=view,
         summary=summary,
         as_json=as_json,
     )

@@ -59,6 +59,7 @@ class Plan:
     guide: bool = True
     console: bool = True
     for_s: float | None = None
+    view: bool = False
     replay_of: str = ""
     openings: tuple[Notification, ...] = ()
     summary: Path | None = None
@@ -295,6 +296,8 @@ def _add_sinks(session: Session, plan: Plan, url: str | None, *, keys: bool) -> 
 
         # a summary as JSON has standard output to itself
         add_page(session, config, url, aside=plan.as_json)
+    if plan.view:
+        _add_window(session, config, url)
     if plan.sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 
@@ -311,6 +314,15 @@ def _add_sinks(session: Session, plan: Plan, url: str | None, *, keys: bool) -> 
         from sensor_host.sinks.console import ConsoleSink
 
         session.add(ConsoleSink(config.console, session.info, words=words, keys=keys))
+
+
+def _add_window(session: Session, config: Config, url: str | None) -> None:
+    if url is None:
+        session.tally.warnings.append("no window in this run: it lives on MQTT, and there is none")
+        return
+    from sensor_host.sinks.window import WindowSink
+
+    session.add(WindowSink(config.mqtt, url, session.info.runner, report=session.report))
 
 
 def _tell(outcome: Outcome, plan: Plan) -> None:
