@@ -50,6 +50,13 @@ class Pace:
         return self._last_s
 
 
+def clock_text(t_s: float) -> str:
+    """Return a time of a session as people read it."""
+    whole = max(0, int(t_s)) if np.isfinite(t_s) else 0
+    hours, minutes, seconds = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 class Runner:
     """What is known of one runner."""
 
@@ -74,6 +81,15 @@ class Runner:
     def is_here(self) -> bool:
         """Whether a session goes on, or something was heard of it: old news that a broker kept is neither."""
         return self.state == "online" or self.last_s > -np.inf
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will be said of this session."""
+        return self.state in ("offline", "lost")
+
+    def now_s(self, clock_s: float) -> float:
+        """Return the present moment of the session; at its end it stands."""
+        return self.timeline.end_s if self.has_ended else self.pace.now_s(clock_s)
 
     def take(self, received: Received) -> None:
         """Take a message."""

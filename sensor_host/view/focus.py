@@ -1,0 +1,79 @@
+"""One runner, large: waves, the pelvis, tiles, each as wide as the user drew it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from PySide6.QtCore import QMargins, Qt
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+
+from sensor_host.view.belt import Belt
+from sensor_host.view.line import Line
+from sensor_host.view.panel import Panel, Turns
+from sensor_host.view.theme import Theme
+from sensor_host.view.tiles import Tiles
+from sensor_host.view.timeline import Timeline
+from sensor_host.view.waves import Waves
+
+TITLE_PX: Final = 20
+GAP_PX: Final = 6
+
+# shares of a window that was never divided by hand
+FIRST_SIZES: Final[Mapping[str, tuple[int, ...]]] = {"rows": (420, 230), "upper": (960, 300)}
+
+
+class Focus(QWidget):
+    """The page of one runner."""
+
+    def __init__(self, sizes: Mapping[str, Sequence[int]], frame_s: float) -> None:
+        super().__init__()
+        self.title = Line(TITLE_PX, "strong")
+        self.waves, self.belt, self.tiles = Waves(), Belt(), Tiles()
+        self.panels: tuple[Panel, ...] = (self.waves, self.belt, self.tiles)
+        self._turns = Turns(frame_s)
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        self._splitters = {
+            "upper": _splitter(Qt.Orientation.Horizontal, (self.waves, self.belt)),
+            "rows": QSplitter(Qt.Orientation.Vertical),
+        }
+        rows = self._splitters["rows"]
+        for part in (self._splitters["upper"], self.tiles):
+            rows.addWidget(part)
+        for name, splitter in self._splitters.items():
+            splitter.setHandleWidth(GAP_PX)
+            splitter.setChildrenCollapsible(True)
+            wanted = tuple(sizes.get(name, ()))
+            # a size for each part, and not all of them nothing
+            usable = len(wanted) == splitter.count() and sum(wanted) > 0
+            splitter.setSizes(wanted if usable else FIRST_SIZES[name])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(QMargins())
+        layout.setSpacing(GAP_PX)
+        layout.addLayout(head)
+        layout.addWidget(rows, 1)
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[int, ...]]:
+        """How the page is divided."""
+        return {name: tuple(splitter.sizes()) for name, splitter in self._splitters.items()}
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take another look."""
+        for panel in self.panels:
+            panel.set_theme(theme)
+        self._turns.reset()
+
+    def show_at(self, timeline: Timeline, now_s: float, clock_s: float) -> None:
+        """Let every panel that is seen, and whose turn it is, draw a moment."""
+        for panel in self.panels:
+            if panel.isVisible() and self._turns.come(panel, clock_s):
+                panel.show_at(timeline, now_s)
+
+
+def _splitter(orientation: Qt.Orientation, parts: Sequence[QWidget]) -> QSplitter:
+    splitter = QSplitter(orientation)
+    for part in parts:
+        splitter.addWidget(part)
+    return splitter
