@@ -184,7 +184,7 @@ class Backdrop(QGraphicsItem):
         feet = self._lanes.feet
         for side, middle in ((Side.LEFT, 0.27), (Side.RIGHT, 0.73)):
             y = feet.top() + middle * feet.height()
-            size = min(SYMBOL_PX, 0.42 * feet.height())
+            size = min(SYMBOL_PX, 0.36 * feet.height())
             thick = min(BAR_PX, 0.36 * feet.height())
             color = QColor(self._theme.of(side))
             painter.setPen(QPen(color, 1.0))
