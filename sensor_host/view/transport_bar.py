@@ -145,7 +145,7 @@ class TransportBar(QWidget):
 
     # ------------------------------------------------------------ the mouse
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() is not Qt.MouseButton.LeftButton:
             return
         t_s = self.time_at(event.position().x())
@@ -155,7 +155,7 @@ class TransportBar(QWidget):
         self._section_from_s = None
         self._put(self._snapped(event.position().x(), event.position().y(), t_s))
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
         t_s = self.time_at(event.position().x())
         if self._pointer is not None:
             self._pointer.point(Pointed(t_s=t_s))
@@ -168,7 +168,7 @@ class TransportBar(QWidget):
         else:
             self._put(t_s)
 
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         t_s = self.time_at(event.position().x())
         marks = self._timeline.marks if self._timeline is not None else ()
         lap = lap_around(marks, t_s, self._transport.begin_s, self._transport.end_s)
@@ -176,7 +176,7 @@ class TransportBar(QWidget):
         self.section_changed.emit()
         self.update()
 
-    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802 - Qt's name
+    def leaveEvent(self, event: QEvent) -> None:
         if self._pointer is not None:
             self._pointer.point(NOWHERE)
         super().leaveEvent(event)
@@ -208,7 +208,7 @@ class TransportBar(QWidget):
 
     # ------------------------------------------------------------ painting
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+    def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._outlined())
