@@ -43,6 +43,11 @@ def learn(profile: Profile, session: str, start_utc: str, said: Iterable[RunBase
     return profile if runs == profile.runs else replace(profile, runs=runs)
 
 
+def without(profile: Profile, session: str) -> Profile:
+    """Return the profile without what a session has added; unsaved."""
+    return replace(profile, runs=tuple(run for run in profile.runs if run.session != session))
+
+
 def baselines_of(profile: Profile) -> tuple[Baseline, ...]:
     """Return what the coach is told, without any calibration; of however few runs."""
     return combine([[_said(one) for one in run.usual] for run in profile.runs if run.models == SHIPPED.version])

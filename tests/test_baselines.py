@@ -5,16 +5,38 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import hypot, isnan, nan
-from statistics import fmean
+from math import hypot, isfinite, isnan, nan, pi
+from pathlib import Path
+from statistics import fmean, linear_regression, median, stdev
 
 import pytest
 from msgspec.structs import replace as changed
 
-from pelvis.baselines import FRESH_S, LEAST_STEPS, RUNS_KEPT, Gathering, combine, speeds_at
+from pelvis.baselines import (
+    FRESH_S,
+    LEAST_STEPS,
+    MATCHED_MPS,
+    RUNS_KEPT,
+    SLOPES,
+    Gathering,
+    combine,
+    speeds_at,
+)
 from pelvis.coefficients import SHIPPED
 from pelvis.cues import Baseline, Coach, CueSettings
-from pelvis.data import Activity, ActivityState, Command, Cue, References, RunBaseline, Side, Speed, Step
+from pelvis.data import (
+    Activity,
+    ActivityState,
+    Command,
+    CoreOutput,
+    Cue,
+    References,
+    RunBaseline,
+    Side,
+    Speed,
+    Step,
+    Stride,
+)
 from sensor_host import places
 from sensor_host.baselines import baselines_of, learn, left_aside
 from sensor_host.commands.running import Outcome, Plan, keep_run
@@ -24,6 +46,9 @@ from sensor_host.runners import Profile
 from sensor_host.runners import load as load_profile
 from sensor_host.settings import core_settings
 from sensor_host.summary import Tally
+from sensor_host.validation.device import Device, wear
+from sensor_host.validation.score import SETTLE_S, said_of
+from sensor_host.validation.sources import fukuchi
 from tests.coached_run import GOOD, RULES, SPREAD, STEP_S, Item, Responder, Run, phrases
 from tests.said_examples import session
 
@@ -173,7 +198,7 @@ def test_what_is_kept_is_without_calibration() -> None:
     contact_s = told["contact_time_s", Side.UNKNOWN].median
     assert contact_s == pytest.approx(GOOD["contact_time_s"] - 0.010, abs=0.001)
     # pi/2 (flight time / contact time + 1): what calibration took from the flight is given back
-    force = 0.5 * 3.14159265 * ((GOOD["flight_time_s"] + 0.010) / (GOOD["contact_time_s"] - 0.010) + 1.0)
+    force = 0.5 * pi * ((GOOD["flight_time_s"] + 0.010) / (GOOD["contact_time_s"] - 0.010) + 1.0)
     assert told["peak_force_ratio", Side.UNKNOWN].median == pytest.approx(force, rel=0.005)
 
 
@@ -223,6 +248,58 @@ def test_what_was_found_without_a_speed_does_not_speak_for_a_known_one() -> None
     cues, told = ended(slower, CueSettings(baselines=known))
     assert cues == []
     assert {one.baseline_source for one in told.values()} == {"learning"}
+
+
+def test_what_runners_have_in_common_is_what_sixteen_of_them_show(data_dir: Path) -> None:
+    """Slopes within a runner of what the core measures at three belt speeds; all that matter, and no other."""
+    known: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for trial in fukuchi(data_dir):
+        worn = wear(trial, Device(seed=1))
+        coach = Gatherer()
+        for item in (Speed(0.0, trial.speed_mps, "treadmill"), *said_of(worn.samples, models=SHIPPED)):
+            coach.hear(item, after_s=worn.lead_s + SETTLE_S)
+        for metric, values in coach.values.items():
+            of_metric = known.setdefault(metric, {})
+            of_metric.setdefault(trial.runner, []).append((trial.speed_mps, median(values)))
+    floors: dict[str, float] = {}
+    for metric, runners in known.items():
+        slopes = [linear_regression(*zip(*points, strict=True)).slope for points in runners.values()]
+        assert len(slopes) == 16
+        error = stdev(slopes) / 4.0
+        level = fmean(value for points in runners.values() for _, value in points)
+        terms = [term for rule in RULES for term in rule.when if term.metric == metric]
+        floors[metric] = min(term.threshold * (level if term.relative else 1.0) for term in terms)
+        if metric in SLOPES:
+            assert SLOPES[metric] == pytest.approx(fmean(slopes), abs=2.0 * error)
+        else:
+            assert abs(fmean(slopes)) * MATCHED_MPS < 0.1 * floors[metric]
+    assert set(SLOPES) <= set(floors)
+
+
+class Gatherer:
+    """Keeps the values of every metric that a rule asks for, as the coach hears them."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[float]] = {}
+        self._asked = {term.metric for rule in RULES for term in rule.when}
+        self._contact_s: dict[int, float] = {}
+        self._speed_mps = nan
+
+    def hear(self, item: CoreOutput | Speed, after_s: float) -> None:
+        if isinstance(item, Speed):
+            self._speed_mps = item.speed_mps
+        if not isinstance(item, Step | Stride) or item.initial_contact_s <= after_s:
+            return
+        metrics = dict(item.metrics)
+        if isinstance(item, Step):
+            self._contact_s[item.step_index] = metrics["contact_time_s"]
+            metrics["step_length_m"] = self._speed_mps * 60.0 / metrics["cadence_spm"]
+        else:
+            contact_s = self._contact_s.get(item.step_index, nan)
+            metrics["peak_force_ratio"] = 0.5 * pi * (metrics["flight_time_s"] / contact_s + 1.0)
+        for name in self._asked & set(metrics):
+            if isfinite(metrics[name]):
+                self.values.setdefault(name, []).append(metrics[name])
 
 
 # ---------------------------------------------------------------- how runs combine

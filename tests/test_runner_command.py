@@ -146,6 +146,33 @@ def test_the_fifth_run_is_coached_from_the_profile_and_its_fault_stays_out_of_it
     assert "this run adds 9 metrics at 3.00 m/s" in str(told["profile"])
 
 
+def test_a_replay_with_the_profile_of_today_holds_no_run_against_itself(anna: Runs, tmp_path: Path) -> None:
+    out = tmp_path / "summary.json"
+    quiet = ["--speed", "max", "--broker", "off", "--no-console", "--summary", str(out)]
+
+    def compared_with(*options: str) -> set[tuple[str, int]]:
+        assert call(["replay", str(anna.recordings[0]), *quiet, *options]) == 0
+        return {(one["baseline_source"], one["baseline_runs"]) for one in json.loads(out.read_text())["baselines"]}
+
+    assert compared_with("--runner", "anna") == {("", 0)}
+    assert compared_with("--runner", "anna", "--set", "cues.min_runs=3") == {("profile", 3)}
+    # the recording's own profile was empty
+    assert compared_with("--set", "cues.min_runs=1") == {("", 0)}
+
+
+def test_a_demonstration_is_not_held_against_the_runner(anna: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Plan] = []
+
+    def keep(source: object, plan: Plan) -> None:
+        assert source is not None
+        plans.append(plan)
+
+    monkeypatch.setattr("sensor_host.commands.running.conduct", keep)
+    assert call(["demo", "--runner", "anna", "--for", "1s"]) == 0
+    assert plans[0].profile == replace(runners.load("anna"), runs=())
+    assert anna.profile == places.profile_path("anna").read_bytes()
+
+
 # ---------------------------------------------------------------- learn
 
 

@@ -47,6 +47,8 @@ def command(
     sway, so that cues come within a minute. What comes in are the bytes a
     sensor would send. Listen with any MQTT client at the address that is shown.
     """
+    from msgspec.structs import replace
+
     from sensor_host.commands.running import Plan, conduct
     from sensor_host.runners import load
     from sensor_host.sources.simulated import SimulatedSource
@@ -62,11 +64,13 @@ def command(
         page_flag(page, page_lan),
     ).config
     config = _impatient(config)
+    # what is usual for the runner says nothing of a simulated one
+    profile = replace(load(config.runner.name), runs=())
     conduct(
         SimulatedSource(_scenario(config), config.simulation.seed, duration_s=for_s),
         Plan(
             config=config,
-            profile=load(config.runner.name),
+            profile=profile,
             record=config.recording.enabled and not no_record,
             sound=not no_sound,
             console=not no_console and not as_json,

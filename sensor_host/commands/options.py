@@ -180,7 +180,7 @@ def known_profile(runner: str) -> Profile:
     profile = load(resolve(None, runner, ()).config.runner.name)
     if profile.version == 0:
         raise ConfigError(
-            f"there is no runner {runner} yet: a run makes one, and hipdrive runner learn RECORDING --runner {runner}"
+            f"there is no runner {runner} yet: a run makes one, and so do hipdrive calibrate and hipdrive runner learn"
         )
     return profile
 

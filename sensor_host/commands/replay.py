@@ -81,6 +81,7 @@ def command(
     """
     if start_s is not None and end_s is not None and end_s <= start_s:
         raise click.UsageError("--to must lie behind --from")
+    from sensor_host.baselines import without
     from sensor_host.commands.running import Plan, conduct
     from sensor_host.runners import Profile, decode, load
     from sensor_host.sources.replay import ReplaySource
@@ -98,7 +99,8 @@ def command(
         coach=coach,
     )
     if runner is not None:
-        profile = load(runner)
+        # a run held against itself would look more usual than it was
+        profile = without(load(runner), opened.session.session_id)
     else:
         profile = decode(opened.profile, f"the profile in {recording}") if opened.profile else Profile()
     if coach is not None:

@@ -248,16 +248,17 @@ def forget(*, name: str | None, baselines: bool, session: str | None, dry_run: b
     """
     from msgspec.structs import replace
 
+    from sensor_host.baselines import without
     from sensor_host.runners import save
 
     if baselines == (session is not None):
         raise click.UsageError("forget what? Give --baselines or --run SESSION")
     profile = known_profile(resolve(None, name, ()).config.runner.name)
-    kept = tuple(run for run in profile.runs if session is not None and run.session != session)
-    if session is not None and len(kept) == len(profile.runs):
+    kept = replace(profile, runs=()) if session is None else without(profile, session)
+    gone = len(profile.runs) - len(kept.runs)
+    if session is not None and not gone:
         raise click.UsageError(f"{profile.runner} has no run {session}; hipdrive runner show lists them")
-    gone = len(profile.runs) - len(kept)
     if gone and not dry_run:
-        save(replace(profile, runs=kept))
+        save(kept)
     runs = f"what was usual in {gone} {'run' if gone == 1 else 'runs'} of {profile.runner}"
     click.echo(f"{'would be ' if dry_run else ''}forgotten: {runs}" if gone else f"{profile.runner} has no baselines")

@@ -25,9 +25,20 @@ MATCHED_MPS = 0.25
 SPEED_STEP_MPS = 0.25
 # 1 m/s: between two known speeds no further apart a metric is taken to change evenly
 BETWEEN_MPS = 1.0
-# Per m/s, treadmill, 26 runners at 2.5 to 4.5 m/s: Fukuchi, Fukuchi and Duarte 2017 (doi:10.7717/peerj.3298). What
-# changes by less than a tenth of its rule's threshold is left out.
-SLOPES: Mapping[str, float] = {"contact_time_s": -0.036, "cadence_spm": 11.0, "vertical_oscillation_m": -0.009}
+# Per m/s. The first three are those of 26 runners on a treadmill at 2.5 to 4.5 m/s: Fukuchi, Fukuchi and Duarte 2017
+# (doi:10.7717/peerj.3298); the others how the 16 of them whose pelvis was recorded change as this core measures them.
+# What changes over `MATCHED_MPS` by less than a tenth of its rule's threshold is left out.
+SLOPES: Mapping[str, float] = {
+    "contact_time_s": -0.036,
+    "cadence_spm": 11.0,
+    "vertical_oscillation_m": -0.009,
+    "peak_force_ratio": 0.20,
+    "step_length_m": 0.27,
+    "velocity_gain_mps": 0.17,
+    "velocity_loss_mps": 0.04,
+    "rotation_range_deg": 3.9,
+    "pelvis_sway_m": 0.003,
+}
 
 # 20 min of running: with the warm-up half an hour, which an everyday run lasts; what comes later in a long one is what
 # the rule `fatigue` shall see
