@@ -200,7 +200,7 @@ def _learn(
     opened = open_input(path)
     if not isinstance(opened, RecordingInput):
         raise InputError(f"{path}: is no recording; hipdrive import makes one of a CSV file", path=str(path))
-    session = opened.recording.session
+    session = opened.session
     name = resolve(None, runner or session.runner, ()).config.runner.name
     told: dict[str, object] = {"recording": str(path), "session": session.session_id, "runner": name}
     if session.mode is not Mode.LIVE:
