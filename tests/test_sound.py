@@ -16,14 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pelvis.data import Command, Cue, ProvisionalContact, Side
+from pelvis.data import ActivityState, Command, Cue, ProvisionalContact, Side
+from pelvis.pipeline import Settings
+from pelvis.simulate import Phase, Scenario, TrueContact
 from sensor_host import places, sound_latency
 from sensor_host.config import SoundConfig
 from sensor_host.player import process
 from sensor_host.player.process import PLAYER_COMMAND
-from sensor_host.ports import Mode, SensorInfo, SessionInfo, SessionState, SinkState
+from sensor_host.ports import Mode, Said, SensorInfo, SessionInfo, SessionState, SinkState
+from sensor_host.session import Session
+from sensor_host.sinks import sound
 from sensor_host.sinks.sound import SoundSink
 from sensor_host.sound_latency import DeviceLatencies, DeviceLatency
+from sensor_host.sources.simulated import SimulatedSource
 from tests.said_examples import step
 
 SESSION = SessionInfo("s1", "anna", Mode.SIMULATED, "2025-01-02T03:04:05Z", 0, (SensorInfo("pelvis", "rimu"),))
@@ -121,6 +126,66 @@ async def test_contacts_tick_only_where_that_is_wanted(ear: Any) -> None:
                     sink.put(cue(kind="chime"))
                     sound = await sound_of(recording, 0.64)
                     assert np.allclose(sound[:, 0], sound[:, 1], atol=1e-3)
+
+
+async def test_every_contact_of_a_run_is_heard_as_a_tick_of_its_foot(ear: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # However busy the machine: what this is about is the chain, not its haste.
+    monkeypatch.setattr(sound, "TICK_EXPIRES_S", LONG_S)
+    plan = (Phase(ActivityState.STANDING, 1.0), Phase(ActivityState.RUNNING, 6.0), Phase(ActivityState.STANDING, 0.5))
+    touched_down: list[TrueContact] = []
+    source = SimulatedSource(
+        Scenario(phases=plan),
+        duration_s=7.5,
+        connection_interval_s=0.03,
+        on_block=lambda block: touched_down.extend(block.contacts),
+    )
+    session = Session(SESSION, source, Settings())
+    states, contacts = States(), Contacts()
+    sink = SoundSink(SoundConfig(sonify="contacts"), SESSION, now_s=session.now_s, report=states.take)
+    session.add(sink)
+    session.add(contacts)
+    async with source:
+        with ear.listening() as recording:
+            await session.run()
+            await asyncio.to_thread(recording.next, 0.3)
+            heard = recording.everything()
+    pitches = {Side.LEFT: 880.0, Side.RIGHT: 440 * 2 ** (16 / 12)}
+    # From the contact on with which it was clear that the runner runs; 50 ms: its time is provisional.
+    first_s = contacts.said[0].initial_contact_s - 0.05
+    true = [(pitches[contact.side], contact.side) for contact in touched_down if contact.initial_contact_s > first_s]
+    loud = np.flatnonzero(np.abs(heard).max(axis=1) > recording.audible)
+    ticks = []
+    for begin in loud[np.diff(loud, prepend=-recording.rate_hz) > 0.1 * recording.rate_hz]:
+        left, right = np.mean(heard[begin : begin + 960] ** 2, axis=0)
+        spectrum = np.abs(np.fft.rfft(heard[begin : begin + 1440].sum(axis=1), recording.rate_hz))
+        ticks.append((pytest.approx(np.argmax(spectrum), abs=15), Side.LEFT if left > right else Side.RIGHT))
+    assert len(true) > 8
+    # Coming to a halt shakes the runner once more or twice.
+    assert ticks[: len(true)] == true
+    assert len(ticks) <= len(true) + 2
+
+
+class Contacts:
+    """A sink that keeps provisional contacts."""
+
+    name = "contacts"
+
+    def __init__(self) -> None:
+        self.said: list[ProvisionalContact] = []
+        self._closed = asyncio.Event()
+
+    def put(self, item: Said) -> None:
+        if isinstance(item, ProvisionalContact):
+            self.said.append(item)
+
+    async def room(self) -> None:
+        return
+
+    async def run(self) -> None:
+        await self._closed.wait()
+
+    def close(self) -> None:
+        self._closed.set()
 
 
 async def test_a_stale_cue_is_never_heard(ear: Any) -> None:

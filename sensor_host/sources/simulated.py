@@ -39,7 +39,9 @@ class SimulatedSource:
     seed
         The same seed gives the same bytes; unpaced, the same receipt times too.
     paced
-        In real time; otherwise as fast as it goes, with receipt times as a usual link would give them.
+        In real time; otherwise as fast as it goes, with receipt times as they would be in real time.
+    connection_interval_s
+        How often the radio link delivers.
     duration_s
         When to end, in the device's time; None leaves it to the scenario, which may be endless.
     loss_ratio
@@ -60,6 +62,7 @@ class SimulatedSource:
         placement: str = "sacrum",
         board: str = "rimu",
         loss_ratio: float = 0.0,
+        connection_interval_s: float = CONNECTION_INTERVAL_S,
         on_block: Callable[[SimulatedBlock], None] | None = None,
     ) -> None:
         scenario = scenario or Scenario()
@@ -67,6 +70,7 @@ class SimulatedSource:
         self._seed = seed
         self._paced = paced
         self._loss_ratio = loss_ratio
+        self._connection_interval_s = connection_interval_s
         self._on_block = on_block
         self._board = BOARDS[board]
         self._info = SensorInfo(
@@ -96,24 +100,28 @@ class SimulatedSource:
                     await asyncio.sleep(0)
                 yield arrival
             return
+        link = self._link()
         begin_s = t_host_s = time.monotonic()
         yield LinkState(self._info.role, "connected", begin_s)
         for packet in self._packets():
             # from the beginning, not from the packet before: errors do not add up
-            await asyncio.sleep(max(0.0, begin_s + packet.complete_s - time.monotonic()))
+            await asyncio.sleep(max(0.0, begin_s + link.receive(packet.complete_s) - time.monotonic()))
             t_host_s = time.monotonic()
             yield Notification(self._info.role, packet.data, t_host_s)
         yield LinkState(self._info.role, "closed", t_host_s)
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield what an unpaced iteration yields, without an event loop."""
-        link = _UsualLink(np.random.default_rng([self._seed, 11]))
+        link = self._link()
         t_host_s = 0.0
         yield LinkState(self._info.role, "connected", t_host_s)
         for packet in self._packets():
             t_host_s = link.receive(packet.complete_s)
             yield Notification(self._info.role, packet.data, t_host_s)
         yield LinkState(self._info.role, "closed", t_host_s)
+
+    def _link(self) -> _UsualLink:
+        return _UsualLink(self._connection_interval_s, np.random.default_rng([self._seed, 11]))
 
     def _packets(self) -> Iterator[_Packet]:
         """Yield what reaches the host, in order."""
@@ -149,14 +157,15 @@ class _Packet:
 class _UsualLink:
     """When a packet of an undisturbed link reaches the host; never before the one before it."""
 
-    def __init__(self, luck: np.random.Generator) -> None:
+    def __init__(self, interval_s: float, luck: np.random.Generator) -> None:
+        self._interval_s = interval_s
         self._luck = luck
         self._last_s = 0.0
 
     def receive(self, complete_s: float) -> float:
-        event = math.ceil(complete_s / CONNECTION_INTERVAL_S)
+        event = math.ceil(complete_s / self._interval_s)
         if self._luck.random() < RETRY_RATIO:
             event += 1
-        received_s = event * CONNECTION_INTERVAL_S + float(self._luck.exponential(HOST_DELAY_S))
+        received_s = event * self._interval_s + float(self._luck.exponential(HOST_DELAY_S))
         self._last_s = max(self._last_s, received_s)
         return self._last_s
