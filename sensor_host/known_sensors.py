@@ -12,8 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from sensor_host import places
-from sensor_host.errors import ConfigError, InputError
+from sensor_host import kept_file, places
+from sensor_host.errors import ConfigError
 
 SENSORS_SCHEMA = 1
 
@@ -119,10 +119,6 @@ class KnownSensors(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return msgspec.structs.replace(self, sensors=(*rest, sensor))
 
 
-class _Head(Struct):
-    schema: int
-
-
 def load() -> KnownSensors:
     """Return what is remembered; nothing where there is no file.
 
@@ -131,22 +127,7 @@ def load() -> KnownSensors:
     InputError
         When the file is damaged, newer than this program, or cannot be read.
     """
-    path = places.sensors_path()
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return KnownSensors()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
-    try:
-        if (schema := msgspec.json.decode(data, type=_Head).schema) > SENSORS_SCHEMA:
-            raise InputError(
-                f"{path} has schema {schema}; this hipdrive reads up to {SENSORS_SCHEMA}: update hipdrive",
-                path=str(path),
-            )
-        return msgspec.json.decode(data, type=KnownSensors)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"{path} is damaged ({error}): delete it to forget all sensors", path=str(path)) from error
+    return kept_file.load(places.sensors_path(), KnownSensors, SENSORS_SCHEMA, "delete it to forget all sensors")
 
 
 def save(known: KnownSensors) -> None:
@@ -157,4 +138,4 @@ def save(known: KnownSensors) -> None:
     OutputError
         When the folder is read-only or the disk full; the old file is then untouched.
     """
-    places.replace_file(places.sensors_path(), msgspec.json.format(msgspec.json.encode(known), indent=2) + b"\n")
+    kept_file.save(places.sensors_path(), known)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from sensor_host import places
+from sensor_host import kept_file, places
 from sensor_host.errors import InputError
 
 # 2: runs, of which the coach's baselines are made; 1 had a place for the baselines themselves, which nothing wrote
@@ -81,7 +81,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 def encode(profile: Profile) -> bytes:
     """Return the profile as it stands in its file and in recordings."""
-    return msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n"
+    return kept_file.encode(profile)
 
 
 def decode(data: bytes, origin: str) -> Profile:
@@ -93,22 +93,13 @@ def decode(data: bytes, origin: str) -> Profile:
         When it is damaged, out of range or written by a newer program; ``origin`` names it.
     """
     try:
-        if (schema := msgspec.json.decode(data, type=_Head).schema) > PROFILE_SCHEMA:
-            raise InputError(
-                f"{origin} has schema {schema}; this hipdrive reads up to {PROFILE_SCHEMA}: update hipdrive",
-                path=origin,
-            )
-        if schema > 1:
+        if kept_file.schema_of(data, PROFILE_SCHEMA, origin) > 1:
             return msgspec.json.decode(data, type=Profile)
         table = msgspec.json.decode(data, type=dict[str, object])
         table.pop("baselines", None)
         return msgspec.convert({**table, "schema": PROFILE_SCHEMA}, Profile)
     except msgspec.MsgspecError as error:
         raise InputError(f"{origin} is no runner's profile: {error}", path=origin) from error
-
-
-class _Head(Struct):
-    schema: int
 
 
 def load(runner: str) -> Profile:
@@ -120,12 +111,9 @@ def load(runner: str) -> Profile:
         When the file is damaged or cannot be read.
     """
     path = places.profile_path(runner)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    data = kept_file.read(path)
+    if data is None:
         return Profile(runner=runner)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
     profile = decode(data, str(path))
     if profile.runner != runner:
         raise InputError(f"{path} is the profile of {profile.runner}, not of {runner}", path=str(path))

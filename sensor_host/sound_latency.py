@@ -9,9 +9,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from sensor_host import places
+from sensor_host import kept_file, places
 from sensor_host.config import SoundConfig
-from sensor_host.errors import InputError
 from sensor_host.player.children import ask
 from sensor_host.player.output import PROBE_TIMEOUT_S
 
@@ -33,7 +32,7 @@ class DeviceLatency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class DeviceLatencies(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All that was measured."""
 
-    schema: Annotated[int, Meta(ge=1, le=SOUND_SCHEMA)] = SOUND_SCHEMA
+    schema: Annotated[int, Meta(ge=1)] = SOUND_SCHEMA
     devices: tuple[DeviceLatency, ...] = ()
 
     def of(self, device: str) -> DeviceLatency | None:
@@ -81,15 +80,7 @@ def load() -> DeviceLatencies:
     InputError
         When the file is damaged, newer than this program, or cannot be read.
     """
-    path = places.sound_path()
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=DeviceLatencies)
-    except FileNotFoundError:
-        return DeviceLatencies()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error
-    except msgspec.MsgspecError as error:
-        raise InputError(f"{path} cannot be used ({error}): delete it and measure again", path=str(path)) from error
+    return kept_file.load(places.sound_path(), DeviceLatencies, SOUND_SCHEMA, "delete it and measure again")
 
 
 def save(latencies: DeviceLatencies) -> None:
@@ -100,4 +91,4 @@ def save(latencies: DeviceLatencies) -> None:
     OutputError
         When the folder is read-only or the disk full; the old file is then untouched.
     """
-    places.replace_file(places.sound_path(), msgspec.json.format(msgspec.json.encode(latencies), indent=2) + b"\n")
+    kept_file.save(places.sound_path(), latencies)

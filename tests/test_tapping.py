@@ -119,6 +119,12 @@ def test_what_was_measured_is_kept_for_its_device_and_the_configuration_wins() -
     assert latency_s(SoundConfig(latency_ms=90), "Buds") == 0.09
 
 
+def test_a_file_of_a_newer_program_is_left_to_it() -> None:
+    places.replace_file(places.sound_path(), b'{"schema": 2, "rooms": []}')
+    with pytest.raises(InputError, match=r"schema 2.*update hipdrive"):
+        sound_latency.load()
+
+
 def test_a_damaged_file_is_told_in_one_line() -> None:
     places.sound_path().parent.mkdir(parents=True)
     places.sound_path().write_text("{")
