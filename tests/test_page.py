@@ -30,7 +30,7 @@ from sensor_host.page.orders import Serving
 from sensor_host.page.server import WEB
 from sensor_host.page.texts import texts_of
 from sensor_host.phrases import words_of
-from sensor_host.ports import Injected
+from sensor_host.ports import Injected, Notification
 from sensor_host.recording.reader import read
 from sensor_host.runtime import records
 
@@ -168,14 +168,14 @@ Open = Callable[..., Phone]
 
 
 class Broker:
-    """Says things in the name of a runner of the test's own, at the broker of the host."""
+    """Says things in the name of runners of the test's own, at the broker of the host."""
 
     def __init__(self, publish: str) -> None:
         self._publish = publish
 
-    def say(self, level: str, message: bytes | dict[str, object], *, retain: bool = False) -> None:
+    def say(self, level: str, message: bytes | dict[str, object], *, runner: str = "eve", retain: bool = False) -> None:
         ((_, record),) = records()
-        topic = f"hipdrive/v1/eve/{level}"
+        topic = f"hipdrive/v1/{runner}/{level}"
         command = [self._publish, "-p", str(urlsplit(record.url).port), "-t", topic, "-s", *(["-r"] if retain else [])]
         payload = message if isinstance(message, bytes) else json.dumps(message).encode()
         subprocess.run(command, input=payload, check=True, timeout=20)
@@ -659,6 +659,11 @@ def test_no_text_of_the_page_stands_outside_the_catalogue(host: Host, phone: Ope
 # ---------------------------------------------------------------- when something dies
 
 
+def page_server(host: Host, needs: Needs) -> int:
+    find = [needs("pgrep"), "-P", str(host.process.pid), "-f", "sensor_host.page"]
+    return int(subprocess.run(find, capture_output=True, check=True, timeout=20).stdout)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signal")
 @pytest.mark.parametrize("victim", ["broker", "page"])
 def test_a_broker_or_server_that_dies_is_survived_by_page_and_run(
@@ -670,23 +675,136 @@ def test_a_broker_or_server_that_dies_is_survived_by_page_and_run(
         """() => {
             globalThis.states = [];
             const state = document.getElementById("state");
-            new MutationObserver(() => states.push(state.textContent))
+            const figures = document.getElementById("run");
+            new MutationObserver(() => states.push([state.textContent, figures.dataset.fresh]))
                 .observe(state, {childList: true, characterData: true, subtree: true});
         }"""
     )
-    if victim == "broker":
-        ((_, record),) = records()
-        pid = record.broker.pid
-    else:
-        find = [needs("pgrep"), "-P", str(host.process.pid), "-f", "sensor_host.page"]
-        pid = int(subprocess.run(find, capture_output=True, check=True, timeout=20).stdout)
-    os.kill(pid, signal.SIGKILL)
-    seen.until("states.some((text) => text.startsWith('No connection'))")
+    ((_, record),) = records()
+    os.kill(record.broker.pid if victim == "broker" else page_server(host, needs), signal.SIGKILL)
+    seen.until("states.some(([text, fresh]) => text.startsWith('No connection') && fresh === 'no')")
     seen.until_text("#state", "Replay: Running")
     before = seen.text("#clock")
     seen.until("document.getElementById('clock').textContent !== given", before)
     assert host.process.poll() is None
     assert seen.page.get_attribute("#run", "data-fresh") == "yes"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops processes by signal")
+def test_a_phone_that_wakes_up_finds_out_that_its_socket_is_dead(host: Host, phone: Open, needs: Needs) -> None:
+    seen = phone(host.link)
+    seen.until_text("#state", "Replay: Running")
+    server = page_server(host, needs)
+    # a socket that is open and from which nothing comes, as after a sleep
+    os.kill(server, signal.SIGSTOP)
+    try:
+        begun_s = seen.page.evaluate(
+            "() => { document.dispatchEvent(new Event('visibilitychange')); return Date.now(); }"
+        )
+        seen.until_text("#state", "No connection")
+        # MQTT itself would have noticed after five to eight
+        assert seen.page.evaluate("() => Date.now()") - begun_s < 4500
+    finally:
+        os.kill(server, signal.SIGCONT)
+    seen.until_text("#state", "Replay: Running")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signal")
+def test_a_page_that_dies_again_and_again_harms_neither_run_nor_recording(
+    home: Path, phone: Open, needs: Needs
+) -> None:
+    host = Host("demo", "--for", "6s")
+    seen = phone(host.link)
+    seen.until_text("#state", "Simulated: ")
+    for _ in range(2):
+        os.kill(page_server(host, needs), signal.SIGKILL)
+        seen.until_text("#state", "No connection")
+        seen.until_text("#state", "Simulated: ")
+    told, _ = host.process.communicate(timeout=60)
+    assert host.process.returncode == 0
+    assert "warning" not in told
+    (recording,) = (home / "data" / "hipdrive" / "sessions").glob("*.mcap")
+    arrivals = list(read(recording).arrivals())
+    # 40 ms a notification, none missing
+    gaps_s = np.diff([one.t_host_s for one in arrivals if isinstance(one, Notification)])
+    assert len(gaps_s) > 100
+    assert max(gaps_s) < 1
+
+
+# ---------------------------------------------------------------- what others say at the broker
+
+
+def test_what_the_broker_kept_of_a_run_long_gone_is_no_news(eve: tuple[Phone, Broker]) -> None:
+    seen, broker = eve
+    figures = {"t_s": 60, "cadence_spm": 171}
+    broker.say("state", {"state": "online", "mode": "live"}, retain=True)
+    broker.say("activity", {"state": "running"}, retain=True)
+    broker.say("metrics", figures, retain=True)
+    seen.until("document.getElementById('run').dataset.fresh === 'yes'")
+    seen.page.reload()
+    seen.until_text("#cadence", "^171$")
+    seen.until_text("#state", "^No data$")
+    assert seen.page.get_attribute("#run", "data-fresh") == "no"
+    broker.say("metrics", figures)
+    seen.until_text("#state", "^Running$")
+    assert seen.page.get_attribute("#run", "data-fresh") == "yes"
+
+
+def test_a_new_run_is_not_late_because_the_last_one_began_earlier(eve: tuple[Phone, Broker]) -> None:
+    seen, broker = eve
+    broker.say("state", {"state": "online", "mode": "live", "session_id": "first"})
+    broker.say("step", {"side": "left", "quality": 1, "pelvic_drop_deg": 5, "reported_at_s": 3600})
+    seen.until_text("#drop-left", "^5[.]0$")
+    broker.say("state", {"state": "offline", "mode": "live", "session_id": "first"})
+    broker.say("state", {"state": "online", "mode": "live", "session_id": "second"})
+    broker.say("cue", spoken_cue("Second run", 10.0))
+    seen.until_text("#words", "^Second run$")
+    broker.say("step", {"side": "left", "quality": 1, "pelvic_drop_deg": 3, "reported_at_s": 11})
+    seen.until_text("#drop-left", "^3[.]0$")
+
+
+def test_contacts_that_waited_do_not_tick_late(eve: tuple[Phone, Broker]) -> None:
+    seen, broker = eve
+    seen.page.click("#start")
+    seen.page.click("#show-ear")
+    seen.page.click("#ticks")
+    contact = {"event": "provisional", "side": "left"}
+    broker.say("contact", contact | {"decided_at_s": 100.0})
+    seen.until("sounded.at(-1).hz === given", LEFT_HZ)
+    # decided a second before, as far as what came in time can tell
+    broker.say("contact", contact | {"side": "right", "decided_at_s": 99.0})
+    seen.until("document.getElementById('foot-right').dataset.down === 'yes'")
+    assert seen.page.evaluate("() => sounded.at(-1).hz") == LEFT_HZ
+
+
+@pytest.mark.parametrize("name", ["<b>", "%23", "a/b", "+"])
+def test_a_name_that_nobody_can_have_is_said(host: Host, phone: Open, name: str) -> None:
+    seen = phone(f"{host.link}?runner={name}")
+    seen.until_text("#state", "^No such runner$")
+    assert seen.wrong == []
+
+
+def test_the_coach_sees_four_runners_whatever_others_say_at_the_broker(host: Host, phone: Open, needs: Needs) -> None:
+    broker = Broker(needs("mosquitto_pub"))
+    view = phone(f"{host.link}?coach")
+    odd = "Zoë <img src=x onerror=alert(1)>"
+    for runner in ("dora", "chiara", "ben", odd):
+        broker.say("state", {"state": "online", "mode": "live"}, runner=runner, retain=True)
+        broker.say("activity", {"state": "running"}, runner=runner, retain=True)
+    for junk in (b"no JSON", b"null", b"[1]", b"\xff\xfe", b"3"):
+        for level in ("metrics", "step", "cue", "state"):
+            broker.say(level, junk, runner="dora")
+    broker.say("metrics", {"cadence_spm": 181}, runner="dora")
+    view.until_text(".card[data-runner=dora] dd", "^181$")
+    names = view.page.evaluate("() => [...document.querySelectorAll('.card h2')].map((one) => one.textContent)")
+    assert names == [odd, "ben", "chiara", "dora", "runner"]
+    # a command to a name that no host can have would cost the page its connection
+    assert view.page.evaluate(
+        "() => [...document.querySelectorAll('.card')].map((card) =>"
+        " [...card.querySelectorAll('button')].filter((one) => one.checkVisibility()).length)"
+    ) == [0, 2, 2, 2, 2]
+    assert view.text("#state") == "Connected"
+    assert view.wrong == []
 
 
 # ---------------------------------------------------------------- for everybody

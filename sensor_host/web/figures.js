@@ -27,21 +27,24 @@ export class Drops {
   }
 }
 
+// 100 ppm: a sensor's clock and the phone's drift apart no faster
+const DRIFT = 1e-4;
+
 /** How late messages are against the quickest one: a phone that slept gets what it missed in one go. */
 export class Lateness {
   #quickest_s = Infinity;
+  #noted_s = 0;
 
   note(t_s) {
-    this.#quickest_s = Math.min(this.#quickest_s, this.#since(t_s));
+    if (!Number.isFinite(t_s)) return;
+    const now_s = performance.now() / 1000;
+    this.#quickest_s = Math.min(this.#quickest_s + DRIFT * (now_s - this.#noted_s), now_s - t_s);
+    this.#noted_s = now_s;
   }
 
   of(t_s) {
     this.note(t_s);
-    return this.#since(t_s) - this.#quickest_s;
-  }
-
-  #since(t_s) {
-    return performance.now() / 1000 - t_s;
+    return performance.now() / 1000 - t_s - this.#quickest_s;
   }
 }
 

@@ -5,6 +5,9 @@ import { Drops, Lateness, doing, obliquity_deg, show } from "./figures.js";
 import { ear } from "./ear.js";
 import { hush, lasting, start, step as paced, tell, touchDown } from "./sound.js";
 
+// 0.2 s: later than this a tick belongs to no step any more
+const TICK_EXPIRES_S = 0.2;
+
 const wanted = new URLSearchParams(location.search);
 const element = (id) => document.getElementById(id);
 
@@ -99,8 +102,13 @@ function run(runner) {
 
   function touch(body) {
     if (body.event !== "provisional") return;
-    touchDown(body.side, performance.now());
+    if (!(late_s(body) > TICK_EXPIRES_S)) touchDown(body.side, performance.now());
     for (const [side, foot] of Object.entries(feet)) foot.dataset.down = side === body.side ? "yes" : "no";
+  }
+
+  /** How late a message is. A replay may run at any speed: its times say nothing about that. */
+  function late_s(body) {
+    return session?.mode === "replay" ? 0 : lateness.of(body.decided_at_s);
   }
 
   function step(body) {
@@ -130,8 +138,7 @@ function run(runner) {
   }
 
   function cue(body) {
-    // a replay may run at any speed: its times say nothing about how late a message is
-    if (session?.mode === "live" && lateness.of(body.decided_at_s) > body.expires_s) return;
+    if (late_s(body) > body.expires_s) return;
     tell(body);
     // the beat speaks for itself: its words stand where no others do
     if (body.kind === "metronome" && (element("cue").dataset.on === "yes" || !(body.parameters?.seconds > 0))) return;
