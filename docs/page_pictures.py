@@ -1,6 +1,7 @@
-"""Take the pictures of docs/page.md: ``python docs/page_pictures.py``. Needs Chromium; takes about a minute.
+"""Take the pictures of docs/page.md and draw the page's icons: ``python docs/page_pictures.py``. Needs Chromium; takes
+about a minute.
 
-Three simulated runners publish to one broker; the page is that of the first of them.
+Four simulated runners publish to one broker; the page is that of the first of them.
 """
 
 from __future__ import annotations
@@ -16,16 +17,27 @@ from playwright.async_api import Browser, async_playwright
 
 from sensor_host.broker import EmbeddedBroker
 from sensor_host.config import MqttConfig
+from sensor_host.page.server import WEB
 
 IMG = Path(__file__).resolve().parent / "img"
-RUNNERS = {"anna": 3.0, "ben": 3.4, "chiara": 3.8}
+RUNNERS = {"anna": 3.0, "ben": 3.4, "chiara": 3.8, "dora": 2.8}
 # name, width, height, theme, what follows the link, what to wait for
 PICTURES = (
     ("page-dark", 390, 844, "dark", "", "#words:has-text('Belt level')"),
     ("page-wide", 844, 390, "light", "", "#words:has-text('Belt level')"),
     ("page-sun", 390, 844, "light", "", "#run[data-fresh=yes]"),
-    ("page-coach", 844, 390, "dark", "?coach", ".card:nth-child(3) .last:has-text('Belt level')"),
+    ("page-ear", 390, 844, "dark", "#ear", "#run[data-fresh=yes]"),
+    ("page-coach", 1024, 640, "dark", "?coach", ".card:nth-child(3) .last:has-text('Belt level')"),
 )
+ICON_SIZES = (192, 512)
+
+
+async def draw_icon(browser: Browser, size: int) -> None:
+    """Draw the icon in one size, as home screens want it."""
+    page = await browser.new_page(viewport={"width": size, "height": size})
+    icon = (WEB / "icon.svg").read_text(encoding="utf-8")
+    await page.set_content(f"<style>body {{margin: 0}} svg {{display: block; width: {size}px}}</style>{icon}")
+    await page.screenshot(path=WEB / f"icon-{size}.png")
 
 
 async def take(browser: Browser, link: str, name: str, width: int, height: int, theme: str, place: str) -> None:
@@ -40,6 +52,8 @@ async def take(browser: Browser, link: str, name: str, width: int, height: int, 
     if "coach" not in link:
         await page.click("#start")
     await page.wait_for_selector(place, timeout=100_000)
+    if "#ear" in link:
+        await page.click("#show-ear")
     # the means of ten seconds, the next word of a card
     await asyncio.sleep(3)
     await page.screenshot(path=IMG / f"{name}.png")
@@ -69,10 +83,11 @@ async def main() -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         await asyncio.gather(
+            *(draw_icon(browser, size) for size in ICON_SIZES),
             *(
                 take(browser, found[1] + view, name, width, height, theme, place)
                 for name, width, height, theme, view, place in PICTURES
-            )
+            ),
         )
         await browser.close()
         for run in runs:

@@ -743,8 +743,8 @@ def test_what_the_broker_kept_of_a_run_long_gone_is_no_news(eve: tuple[Phone, Br
     seen.until("document.getElementById('run').dataset.fresh === 'yes'")
     seen.page.reload()
     seen.until_text("#cadence", "^171$")
-    seen.until_text("#state", "^No data$")
     assert seen.page.get_attribute("#run", "data-fresh") == "no"
+    seen.until_text("#state", "^No data$")
     broker.say("metrics", figures)
     seen.until_text("#state", "^Running$")
     assert seen.page.get_attribute("#run", "data-fresh") == "yes"
