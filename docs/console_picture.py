@@ -25,7 +25,7 @@ from sensor_host.session import Session
 from sensor_host.sources.simulated import SimulatedSource
 
 PICTURE = Path(__file__).resolve().parent / "img" / "console.svg"
-WIDTH, HEIGHT = 96, 24
+WIDTH, HEIGHT = 96, 28
 DURATION_S = 130.0
 PICTURE_S = 128.0
 
@@ -71,6 +71,8 @@ async def watched_run() -> Readings:
     onlooker = Onlooker(session)
     onlooker.put(SinkState("mqtt", "ready", "publishing to mqtt://127.0.0.1:18833"))
     onlooker.put(SinkState("sound", "ready", "PortAudio, default; espeak-ng (en)"))
+    onlooker.put(SinkState("page", "ready", "http://192.168.1.23:18880/Rk3vP0sTq9aYw2dL/"))
+    onlooker.readings.keys = True
     async with source:
         run = Session(session, source, Settings(cues=cues, rules=rules))
         run.add(onlooker)

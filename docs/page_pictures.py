@@ -11,7 +11,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from playwright.async_api import Browser, async_playwright
 
@@ -22,13 +24,15 @@ from sensor_host.page.server import WEB
 IMG = Path(__file__).resolve().parent / "img"
 RUNNERS = {"anna": 3.0, "ben": 3.4, "chiara": 3.8, "dora": 2.8}
 # name, width, height, theme, what follows the link, what to wait for
-PICTURES = (
+Picture: TypeAlias = tuple[str, int, int, str, str, str]
+PICTURES: Sequence[Picture] = (
     ("page-dark", 390, 844, "dark", "", "#words:has-text('Belt level')"),
     ("page-wide", 844, 390, "light", "", "#words:has-text('Belt level')"),
     ("page-sun", 390, 844, "light", "", "#run[data-fresh=yes]"),
-    ("page-ear", 390, 844, "dark", "#ear", "#run[data-fresh=yes]"),
     ("page-coach", 1024, 640, "dark", "?coach", ".card:nth-child(3) .last:has-text('Belt level')"),
 )
+# alone, when the others are done: what it shows is how quick this computer is
+EAR: Picture = ("page-ear", 390, 844, "dark", "#ear", "#run[data-fresh=yes]")
 ICON_SIZES = (192, 512)
 
 
@@ -40,22 +44,23 @@ async def draw_icon(browser: Browser, size: int) -> None:
     await page.screenshot(path=WEB / f"icon-{size}.png")
 
 
-async def take(browser: Browser, link: str, name: str, width: int, height: int, theme: str, place: str) -> None:
+async def take(browser: Browser, link: str, picture: Picture) -> None:
     """Take one picture when there is something to see."""
+    name, width, height, theme, view, place = picture
     context = await browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme="dark" if theme == "dark" else "light",
         device_scale_factor=1.5,
     )
     page = await context.new_page()
-    await page.goto(link)
-    if "coach" not in link:
+    await page.goto(link + view)
+    if "coach" not in view:
         await page.click("#start")
     await page.wait_for_selector(place, timeout=100_000)
-    if "#ear" in link:
+    if "#ear" in view:
         await page.click("#show-ear")
-    # the means of ten seconds, the next word of a card
-    await asyncio.sleep(3)
+    # the means of ten seconds, the next word of a card, a few answers of the host
+    await asyncio.sleep(8 if picture is EAR else 3)
     await page.screenshot(path=IMG / f"{name}.png")
     await context.close()
 
@@ -66,7 +71,7 @@ async def main() -> None:
         runs = [
             subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
                 [sys.executable, "-m", "sensor_host.cli", "demo", "--runner", name, "--speed-mps", str(speed_mps)]
-                + ["--for", "100s", "--no-sound", "--no-record", "--broker", broker.url]
+                + ["--for", "120s", "--no-sound", "--no-record", "--broker", broker.url]
                 + (["--page"] if name == "anna" else []),
                 stdout=subprocess.PIPE,
                 text=True,
@@ -82,13 +87,9 @@ async def main() -> None:
         browser = await playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        await asyncio.gather(
-            *(draw_icon(browser, size) for size in ICON_SIZES),
-            *(
-                take(browser, found[1] + view, name, width, height, theme, place)
-                for name, width, height, theme, view, place in PICTURES
-            ),
-        )
+        await asyncio.gather(*(draw_icon(browser, size) for size in ICON_SIZES))
+        await asyncio.gather(*(take(browser, found[1], picture) for picture in PICTURES))
+        await take(browser, found[1], EAR)
         await browser.close()
         for run in runs:
             run.terminate()
