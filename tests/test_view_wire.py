@@ -1,4 +1,4 @@
-"""The wire of the plot window, over real brokers: what was published is what the window is handed."""
+"""The wire of the plot window, over a real broker: what was published is what the window is handed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 
 from pelvis.data import Motion, Step, Stride
-from sensor_host.broker_client import BrokerAddress
 from sensor_host.heard import Heard
 from sensor_host.messages import SamplesPacket
-from sensor_host.ports import SessionState
-from sensor_host.view.wire import Inbox, Item, Outcome, Place, Received, Wire, WireState
+from sensor_host.view.wire import Inbox, Outcome, Received, WireState
 from tests.said_examples import step
-from tests.view_run import Broker, Ear, Run, open_broker
+from tests.view_run import Broker, Ear, Host, Run, is_state, listening, open_broker, says
 
 Needs = Callable[[str], str]
 
@@ -27,44 +25,12 @@ def broker(needs: Needs, tmp_path: Path, unused_tcp_port: int) -> Iterator[Broke
         yield opened
 
 
-@pytest.fixture
-def listen(broker: Broker) -> Iterator[Callable[..., tuple[Wire, Ear]]]:
-    """Return what opens a wire to the broker."""
-    wires: list[Wire] = []
-
-    def open_wire(runner: str = "") -> tuple[Wire, Ear]:
-        place = Place(BrokerAddress.parse(broker.url), "hipdrive")
-        ear = Ear()
-        wire = Wire(lambda: place, password_env="HIPDRIVE_MQTT_PASSWORD", runner=runner, inbox=ear)
-        wires.append(wire)
-        wire.start()
-        return wire, ear
-
-    yield open_wire
-    for wire in wires:
-        wire.close()
-
-
-def is_state(state: str) -> Callable[[Item], bool]:
-    return lambda item: isinstance(item, WireState) and item.state == state
-
-
-def says(state: str) -> Callable[[Item], bool]:
-    return lambda item: (
-        isinstance(item, Received) and isinstance(item.heard.item, SessionState) and item.heard.item.state == state
-    )
-
-
 def received(ear: Ear, kind: type[Any]) -> list[Any]:
     return [item.heard.item for item in ear.items if isinstance(item, Received) and isinstance(item.heard.item, kind)]
 
 
-def test_all_that_a_run_publishes_is_handed_over_in_order(
-    listen: Callable[..., tuple[Wire, Ear]], broker: Broker
-) -> None:
-    _, ear = listen()
-    ear.until(is_state("connected"))
-    with Run(broker.url, duration_s=15.0) as run:
+def test_all_that_a_run_publishes_is_handed_over_in_order(broker: Broker) -> None:
+    with listening(broker) as (_, ear), Run(broker.url, duration_s=15.0) as run:
         ear.until(says("offline"))
     heard = received(ear, Step)
     assert len(heard) > 20
@@ -76,10 +42,8 @@ def test_all_that_a_run_publishes_is_handed_over_in_order(
     assert sum(item.missed for item in ear.items if isinstance(item, Received)) == 0
 
 
-def test_one_runner_can_be_listened_to_alone(listen: Callable[..., tuple[Wire, Ear]], broker: Broker) -> None:
-    _, ear = listen("ben")
-    ear.until(is_state("connected"))
-    with Run(broker.url, "ada", 6.0), Run(broker.url, "ben", 8.0):
+def test_one_runner_can_be_listened_to_alone(broker: Broker) -> None:
+    with listening(broker, "ben") as (_, ear), Run(broker.url, "ada", 6.0), Run(broker.url, "ben", 8.0):
         ear.until(says("offline"))
     assert {item.runner for item in ear.items if isinstance(item, Received)} == {"ben"}
 
@@ -100,34 +64,50 @@ def test_what_waits_is_bounded_the_oldest_motion_goes_first_and_is_counted() -> 
     assert inbox.take() == []
 
 
-def test_a_broker_that_dies_is_said_in_words_and_found_again(
-    listen: Callable[..., tuple[Wire, Ear]], broker: Broker
-) -> None:
-    _, ear = listen()
-    ear.until(is_state("connected"))
-    broker.kill()
-    told = ear.until(is_state("waiting"))
-    assert isinstance(told, WireState)
-    assert "no connection to" in told.text
-    broker.start()
-    ear.until(is_state("connected"))
-    with Run(broker.url, duration_s=6.0):
-        ear.until(says("offline"))
+def test_steps_that_were_missed_are_counted_and_asked_for(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensor_host.view.wire.HISTORY_AGAIN_S", 0.0)
+
+    def is_step(index: int) -> Callable[[object], bool]:
+        return lambda item: (
+            isinstance(item, Received) and isinstance(item.heard.item, Step) and item.heard.item.step_index == index
+        )
+
+    with listening(broker) as (_, ear), Host(broker.url) as host:
+        host.say(step(0))
+        ear.until(is_step(0))
+        with host.unheard():
+            host.say(step(1), step(2))
+        host.say(step(3))
+        came = ear.until(is_step(3))
+        assert isinstance(came, Received)
+        assert came.missed == 2
+        # the history brings them all again
+        for index in range(4):
+            ear.until(is_step(index))
 
 
-def test_a_command_to_nobody_is_answered_in_words(
-    listen: Callable[..., tuple[Wire, Ear]], broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_dies_is_said_in_words_and_found_again(broker: Broker) -> None:
+    with listening(broker) as (_, ear):
+        broker.kill()
+        told = ear.until(is_state("waiting"))
+        assert isinstance(told, WireState)
+        assert "no connection to" in told.text
+        broker.start()
+        ear.until(is_state("connected"))
+        with Run(broker.url, duration_s=6.0):
+            ear.until(says("offline"))
+
+
+def test_a_command_to_nobody_is_answered_in_words(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sensor_host.view.wire.ANSWER_S", 0.2)
-    wire, ear = listen()
-    ear.until(is_state("connected"))
-    wire.command("ada", "mark", kind="lap")
-    outcome = ear.until(lambda item: isinstance(item, Outcome))
-    assert outcome == Outcome("ada", "mark", ok=False, error="the host of ada does not answer")
-    broker.kill()
-    ear.until(is_state("waiting"))
-    wire.command("ada", "mute")
-    outcome = ear.until(lambda item: isinstance(item, Outcome))
-    assert isinstance(outcome, Outcome)
-    assert not outcome.ok
-    assert "no connection" in outcome.error
+    with listening(broker) as (wire, ear):
+        wire.command("ada", "mark", kind="lap")
+        outcome = ear.until(lambda item: isinstance(item, Outcome))
+        assert outcome == Outcome("ada", "mark", ok=False, error="the host of ada does not answer")
+        broker.kill()
+        ear.until(is_state("waiting"))
+        wire.command("ada", "mute")
+        outcome = ear.until(lambda item: isinstance(item, Outcome))
+        assert isinstance(outcome, Outcome)
+        assert not outcome.ok
+        assert "no connection" in outcome.error

@@ -18,13 +18,15 @@ import pytest
 from pelvis.data import Motion, Step
 from pelvis.pipeline import Settings
 from pelvis.simulate import Scenario, TrueContact
+from sensor_host.broker_client import BrokerAddress
 from sensor_host.config import MqttConfig
+from sensor_host.messages import CommandPayload
 from sensor_host.outbox import Policy
-from sensor_host.ports import Mode, Said, SessionInfo, SinkState
+from sensor_host.ports import Mode, Said, SessionInfo, SessionState, SinkState
 from sensor_host.session import Session
 from sensor_host.sinks.mqtt import MqttSink
 from sensor_host.sources.simulated import SimulatedSource
-from sensor_host.view.wire import Inbox, Item
+from sensor_host.view.wire import Inbox, Item, Place, Received, Wire, WireState
 
 Needs = Callable[[str], str]
 
@@ -32,13 +34,13 @@ Needs = Callable[[str], str]
 class Broker:
     """Mosquitto, to be killed and started again on the same port."""
 
-    def __init__(self, program: str, folder: Path, port: int) -> None:
+    def __init__(self, program: str, folder: Path, port: int, *, anonymous: bool = True) -> None:
         self.url = f"mqtt://127.0.0.1:{port}"
         self._conf = folder / "mosquitto.conf"
         root = ["user root"] if os.geteuid() == 0 else []
         lines = [
             f"listener {port} 127.0.0.1",
-            "allow_anonymous true",
+            f"allow_anonymous {str(anonymous).lower()}",
             "log_dest stderr",
             "max_queued_messages 0",
             *root,
@@ -65,8 +67,8 @@ class Broker:
 
 
 @contextmanager
-def open_broker(needs: Needs, folder: Path, port: int) -> Iterator[Broker]:
-    broker = Broker(needs("mosquitto"), folder, port)
+def open_broker(needs: Needs, folder: Path, port: int, *, anonymous: bool = True) -> Iterator[Broker]:
+    broker = Broker(needs("mosquitto"), folder, port, anonymous=anonymous)
     broker.start()
     try:
         yield broker
@@ -196,3 +198,96 @@ class Ear(Inbox):
                 if not self._come.wait(timeout_s):
                     break
         pytest.fail(f"it never came; what came last: {self.items[-3:]}")
+
+
+class Host:
+    """A host's MQTT sink in a thread of its own, and nobody running: what it is told is said, what it hears is kept."""
+
+    def __init__(self, url: str, runner: str = "ada", number: int = 1, config: MqttConfig | None = None) -> None:
+        self.injected: list[Said] = []
+        self._url, self._runner, self._number = url, runner, number
+        self._config = config or MqttConfig()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sink: MqttSink | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ready = threading.Event()
+        self.asked = threading.Event()
+        """Somebody has asked for the history."""
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.say(SessionState("offline"))
+        assert self._loop is not None
+        assert self._sink is not None
+        self._loop.call_soon_threadsafe(self._sink.close)
+        self._thread.join()
+
+    def say(self, *items: Said) -> None:
+        assert self._loop is not None
+        assert self._sink is not None
+        for item in items:
+            self._loop.call_soon_threadsafe(self._sink.put, item)
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Let what is said in the body be lost on its way; the host remembers it."""
+        assert self._loop is not None
+        assert self._sink is not None
+        outbox = self._sink._outbox
+        put = outbox.put
+        self._loop.call_soon_threadsafe(setattr, outbox, "put", lambda _: None)
+        yield
+        self._loop.call_soon_threadsafe(setattr, outbox, "put", put)
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        info = SessionInfo(
+            f"20250601T080000Z-{self._runner}-{self._number:04}", self._runner, Mode.LIVE, "2025-06-01T08:00:00Z", 0, ()
+        )
+
+        def report(state: SinkState) -> None:
+            if state.state == "ready":
+                self._ready.set()
+
+        self._sink = MqttSink(
+            self._config, info, inject=self.injected.append, policy=Policy.WAIT, url=self._url, report=report
+        )
+        answer = self._sink._answer_history
+
+        def answer_history(command: CommandPayload) -> None:
+            self.asked.set()
+            answer(command)
+
+        self._sink._answer_history = answer_history  # type: ignore[method-assign]
+        await self._sink.run()
+
+
+@contextmanager
+def listening(broker: Broker, runner: str = "") -> Iterator[tuple[Wire, Ear]]:
+    """Open a wire to the broker; it is connected when the body begins."""
+    place = Place(BrokerAddress.parse(broker.url), "hipdrive")
+    ear = Ear()
+    wire = Wire(lambda: place, password_env="HIPDRIVE_MQTT_PASSWORD", runner=runner, inbox=ear)
+    wire.start()
+    try:
+        ear.until(is_state("connected"))
+        yield wire, ear
+    finally:
+        wire.close()
+
+
+def is_state(state: str) -> Callable[[Item], bool]:
+    return lambda item: isinstance(item, WireState) and item.state == state
+
+
+def says(state: str) -> Callable[[Item], bool]:
+    return lambda item: (
+        isinstance(item, Received) and isinstance(item.heard.item, SessionState) and item.heard.item.state == state
+    )

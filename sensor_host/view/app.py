@@ -29,13 +29,13 @@ def show_live(find: Find, *, password_env: str, runner: str, words: Mapping[str,
         refusals.append(text)
         window.close()
 
+    # the window's timer lets Python see a signal within a frame; one that comes before is obeyed when there is a window
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: QTimer.singleShot(0, app.closeAllWindows))
     wire.start()
     try:
         window = Window(wire, Roster(words), runner)
         window.refused.connect(give_up)
-        # the window's timer lets Python see a signal within a frame
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda _number, _frame: QTimer.singleShot(0, window.close))
         window.show()
         app.exec()
     finally:

@@ -160,6 +160,7 @@ class Wire:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listening: asyncio.Task[None] | None = None
         self._begun = threading.Event()
+        self._closed = False
         self._told: WireState | None = None
         self._watched: frozenset[str] = frozenset()
         self._client_id = f"hipdrive-view-{secrets.token_hex(6)}"
@@ -200,6 +201,8 @@ class Wire:
             self._loop.call_soon_threadsafe(function, *arguments)
 
     def _cancel(self) -> None:
+        # an error on the way out may come in the place of the cancellation
+        self._closed = True
         if self._listening is not None:
             self._listening.cancel()
 
@@ -227,7 +230,7 @@ class Wire:
         self._listening = asyncio.current_task()
         self._begun.set()
         retry_s = RETRY_MIN_S
-        while True:
+        while not self._closed:
             place = self._find()
             if place is None:
                 self._tell("searching", "no run on this computer yet: start hipdrive run, demo or replay")
@@ -252,6 +255,8 @@ class Wire:
                 if self._connection is not None:
                     self._connection.give_up()
                 self._connection = None
+            if self._closed:
+                return
             retry_s = RETRY_MIN_S if connected else min(2 * retry_s, RETRY_MAX_S)
             refused = is_refusal(failure)
             if refused:
