@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pelvis.data import Reference, Side, Speed
+from pelvis.data import Speed
 from pelvis.metrics import METRICS
 from sensor_host.validation.sources import fukuchi
 from sensor_host.view.norms import NORMS, Place, bands_at, norm_band, place_of
 from sensor_host.view.timeline import Timeline
 from tests.said_examples import cue
+from tests.view_panels import usual
 
 
 def metronome(target_spm: float, seconds: float, t_s: float) -> Timeline:
@@ -75,7 +76,7 @@ def test_a_metric_that_nobody_measured_has_no_norm() -> None:
 def test_the_target_comes_before_the_own_baseline_and_that_before_the_norm() -> None:
     timeline = metronome(180.0, 30.0, 100.0)
     assert bands_at(timeline, "cadence_spm", 99.0).first == norm_band("cadence_spm", None)
-    timeline.references = {"cadence_spm": Reference("cadence_spm", Side.UNKNOWN, 172.0, 2.0, 5)}
+    timeline.take(usual("cadence_spm", 172.0, 2.0))
     own = bands_at(timeline, "cadence_spm", 99.0).first
     assert own is not None
     # 1.5 standard deviations: what the coach lets pass

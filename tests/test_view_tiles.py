@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from PySide6.QtCore import QPoint, QRectF, Qt
 from pytestqt.qtbot import QtBot
 
-from pelvis.data import Reference, Side, Speed
+from pelvis.data import Speed
 from pelvis.metrics import METRICS
 from pelvis.simulate import Scenario
 from sensor_host.screen import REMEMBERED_STEPS, Readings
 from sensor_host.shown import SHOWN
 from sensor_host.view.figures import FIGURES, recent
+from sensor_host.view.norms import Place
 from sensor_host.view.theme import DARK, SUN, Theme
 from sensor_host.view.tiles import Tile, Tiles, columns_of, tile_view
 from sensor_host.view.timeline import Timeline
@@ -29,6 +31,7 @@ from tests.view_panels import (
     steps_of,
     take_steps,
     texts,
+    usual,
 )
 
 DROPS = ({"pelvic_drop_deg": 4.6, "cadence_spm": 168.0}, {"pelvic_drop_deg": 2.9, "cadence_spm": 172.0})
@@ -149,7 +152,7 @@ def test_in_or_out_of_the_band_is_told_in_words_and_by_a_shape(timeline: Timelin
     assert inside.verdict[0] == "● in norm 158.8–182.6, at 3.5 m/s"
     outside = tile_view(timeline, "pelvic_drop_deg", 23.7)
     assert outside.verdict[0].startswith("▲ above norm 1.3–3.7")
-    timeline.references = {"cadence_spm": Reference("cadence_spm", Side.UNKNOWN, 178.0, 2.0, 5)}
+    timeline.take(usual("cadence_spm", 178.0, 2.0))
     own = tile_view(timeline, "cadence_spm", 23.7)
     assert own.verdict[0] == "▼ below own range 175.0–181.0, of 5 runs"
 
@@ -173,9 +176,9 @@ def test_outside_the_norm_is_no_alarm_outside_the_own_range_is_one(
         return tile.labels[-1].color
 
     assert verdict_color() == theme.text
-    timeline.references = {"pelvic_drop_deg": Reference("pelvic_drop_deg", Side.UNKNOWN, 2.0, 0.5, 5)}
+    timeline.take(usual("pelvic_drop_deg", 2.0, 0.5))
     assert verdict_color() == theme.warn
-    timeline.references = {"pelvic_drop_deg": Reference("pelvic_drop_deg", Side.UNKNOWN, 3.7, 0.5, 5)}
+    timeline.take(usual("pelvic_drop_deg", 3.7, 0.5))
     assert verdict_color() == theme.good
 
 
@@ -258,10 +261,13 @@ def test_no_text_leaves_its_box(
 def test_no_text_leaves_its_box_however_long_the_words(
     qtbot: QtBot, timeline: Timeline, width: int, height: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timeline.references = {
-        metric.name: Reference(metric.name, Side.UNKNOWN, 1234567.8, 12.0, 123456789) for metric in SHOWN
-    }
+    words = "liegt außerhalb des Vergleichsgeschwindigkeitsbereichs des Trainingslagers"
+    monkeypatch.setattr(Place.IN, "_value_", (words, Place.IN.sign))
+    long = replace(METRICS["cadence_spm"], title="Bodenkontaktzeitunterschied", unit="Schritte/min")
     for metric in SHOWN:
+        figure = replace(FIGURES[metric.name], title=long.title, unit=long.unit)
+        monkeypatch.setitem(FIGURES, metric.name, figure)
+        timeline.take(usual(metric.name, recent(timeline, metric.name, 23.7).value, 1234.5))
         tile = shown(qtbot, timeline, 23.7, metric.name, width, height)
         assert_texts_fit(tile.labels, QRectF(tile.rect()))
 

@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QWidget
 
-from pelvis.data import CoreOutput, Motion, Step
+from pelvis.data import CoreOutput, Motion, Reference, References, Side, Step
 from pelvis.metrics import METRICS
 from pelvis.simulate import Scenario
 from sensor_host.view.lettering import Label
@@ -37,6 +37,11 @@ def take_steps(
         of_stride = {name: value for name, value in values.items() if METRICS[name].group == "stride"}
         timeline.take(replace(step(index), metrics=of_step))
         timeline.take(replace(stride(index), metrics=of_stride))
+
+
+def usual(metric: str, mean: float, sd: float, runs: int = 5) -> References:
+    """What the coach compares with: this alone."""
+    return References((Reference(metric, Side.UNKNOWN, mean, sd, runs),), None, 0.0)
 
 
 @cache
