@@ -295,3 +295,30 @@ def _cut(
             total += source.take(np.clip(row + offset, 0, len(t_s) - 1), axis=1) * weight
         curves[piece] = total.transpose(1, 0, 2)
     return curves, together & np.isfinite(curves).all(axis=(1, 2))
+
+
+# ---------------------------------------------------------------- where in its stride a moment lies
+
+
+def phase_at(timeline: Timeline, t_s: float) -> tuple[Side, float] | None:
+    """Return the foot that touched down last and how far its stride had come at a time, in %; None outside strides."""
+    steps = timeline.steps_between(t_s - LONGEST_S, t_s + LONGEST_S)
+    contact_s, side = timeline.column("initial_contact_s", steps), timeline.column("side", steps)
+    row = int(np.searchsorted(contact_s, t_s, side="right")) - 1
+    if row < 0 or row + 2 >= len(contact_s) or side[row] != side[row + 2]:
+        return None
+    duration_s = float(contact_s[row + 2] - contact_s[row])
+    named = next((name for name in SIDES if SIDE_CODES[name] == side[row]), None)
+    if named is None or duration_s > LONGEST_S:
+        return None
+    return named, 100.0 * (t_s - float(contact_s[row])) / duration_s
+
+
+def time_of_phase(timeline: Timeline, now_s: float, side: Side, percent: float) -> float | None:
+    """Return when the last whole stride of a foot before ``now_s`` had come so far; None where there is none."""
+    steps = timeline.steps_between(now_s - 3.0 * LONGEST_S, now_s)
+    contact_s = timeline.column("initial_contact_s", steps)
+    mine = contact_s[timeline.column("side", steps) == SIDE_CODES[side]]
+    if len(mine) < 2 or mine[-1] - mine[-2] > LONGEST_S:
+        return None
+    return float(mine[-2] + percent / 100.0 * (mine[-1] - mine[-2]))
