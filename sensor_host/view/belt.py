@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, isfinite, radians, sin
-from typing import Final
+from typing import ClassVar, Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
@@ -55,7 +55,7 @@ class BeltView:
 class Belt(QWidget):
     """The pelvis from behind."""
 
-    period_s: Final = 1 / 30
+    period_s: ClassVar[float] = 1 / 30
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

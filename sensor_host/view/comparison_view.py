@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -39,7 +39,7 @@ class Chosen:
 class ComparisonView(QWidget):
     """The section that is looked at against the chosen one."""
 
-    period_s = 0.5
+    period_s: ClassVar[float] = 0.5
 
     def __init__(self, cursor: Cursor | None = None) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen
@@ -214,7 +214,7 @@ def _width(chosen: Sequence[tuple[Chip, int]], px: int) -> float:
 class Health(QWidget):
     """The line. ``period_s`` as of all that changes slowly."""
 
-    period_s: Final = 0.1
+    period_s: ClassVar[float] = 0.1
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -17,7 +17,9 @@ class Line(QWidget):
         super().__init__()
         self.text = ""
         self._color = "#808080"
-        self._px, self._weight, self._align = px, weight, align
+        self._px = px
+        self._weight: Weight = weight
+        self._align: Align = align
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def say(self, text: str, color: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import radians, tan
-from typing import Final
+from typing import ClassVar, Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPaintEvent
@@ -35,7 +35,7 @@ def cap_height_mm(distance_m: float = DISTANCE_M, arcmin: float = READ_RUNNING_A
 class Number(QWidget):
     """One metric, as large as the window."""
 
-    period_s: Final = 0.1
+    period_s: ClassVar[float] = 0.1
 
     turned = Signal(str)
     """Another metric is shown: its name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from sensor_host.view.theme import Theme
 from sensor_host.view.timeline import Timeline
@@ -11,8 +11,7 @@ from sensor_host.view.timeline import Timeline
 class Panel(Protocol):
     """Draws a moment of a timeline, every ``period_s`` while it is seen, and only what has changed."""
 
-    @property
-    def period_s(self) -> float: ...
+    period_s: ClassVar[float]
 
     def set_theme(self, theme: Theme) -> None: ...
 

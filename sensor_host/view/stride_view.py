@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from PySide6.QtCore import QPointF, Qt
@@ -77,7 +77,7 @@ class StrideView(QWidget):
         Without the numbers beside the plots.
     """
 
-    period_s = 0.5
+    period_s: ClassVar[float] = 0.5
 
     def __init__(self, cursor: Cursor | None = None, *, compact: bool = False) -> None:
         super().__init__()

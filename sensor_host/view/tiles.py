@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isfinite, nan
-from typing import Final
+from typing import ClassVar, Final
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
@@ -348,7 +348,7 @@ def _draw_band(painter: QPainter, band: Band, area: QRectF, theme: Theme) -> Non
 class Tiles(QWidget):
     """Tiles of some metrics, as many beside each other as makes them well shaped."""
 
-    period_s: Final = 0.1
+    period_s: ClassVar[float] = 0.1
 
     chosen = Signal(str)
     """A tile was clicked: the name of its metric."""

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
@@ -71,7 +71,7 @@ class TransportBar(QWidget):
         What all plots point at.
     """
 
-    period_s = 1 / 30
+    period_s: ClassVar[float] = 1 / 30
 
     moved = Signal(float)
     """The playhead was put somewhere with the mouse: session time in seconds."""

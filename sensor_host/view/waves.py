@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from math import ceil, inf
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class Waves(QWidget):
         Without titles, axes and words: for a card.
     """
 
-    period_s = 1 / 30
+    period_s: ClassVar[float] = 1 / 30
 
     def __init__(
         self, traces: Sequence[Trace] = TRACES, *, compact: bool = False, parent: QWidget | None = None
