@@ -17,6 +17,7 @@ from pelvis.simulate import Drift, Scenario, SimulatedBlock, TrueContact
 from sensor_host import places, runners
 from sensor_host.baselines import baselines_of
 from sensor_host.cli import call
+from sensor_host.commands.options import SessionOptions
 from sensor_host.commands.running import Plan, conduct
 from sensor_host.config import Config, CuesConfig, MqttConfig, RecordingConfig, RunnerConfig
 from sensor_host.ports import Arrival, Injected, Mode
@@ -67,10 +68,8 @@ def run(folder: Path, scenario: Scenario, seed: int, contacts: list[TrueContact]
         profile=runners.load("anna"),
         record=True,
         paced=False,
-        sound=False,
         guide=False,
-        console=False,
-        summary=folder / "summary.json",
+        shared=SessionOptions(no_sound=True, no_console=True, summary=folder / "summary.json"),
     )
     conduct(Worn(scenario, seed, paced=False, on_block=keep), plan)
 

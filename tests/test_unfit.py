@@ -15,6 +15,7 @@ from pelvis.simulate import Scenario, SensorModel
 from sensor_host import known_sensors
 from sensor_host.analysis import open_input
 from sensor_host.cli import call
+from sensor_host.commands.options import SessionOptions
 from sensor_host.commands.radio import Radio
 from sensor_host.commands.running import Plan, conduct
 from sensor_host.config import Config, MqttConfig, RecordingConfig, RunnerConfig, SensorConfig
@@ -60,7 +61,7 @@ class LiveSource:
 
 def plan(tmp_path: Path, sensor: SensorConfig) -> Plan:
     config = Config(sensor=sensor, mqtt=MqttConfig(broker="off"), recording=RecordingConfig(directory=str(tmp_path)))
-    return Plan(config=config, profile=Profile(), record=True, sound=False, console=False, as_json=True)
+    return Plan(config=config, profile=Profile(), record=True, shared=SessionOptions(no_sound=True, as_json=True))
 
 
 def recordings(tmp_path: Path) -> list[Path]:

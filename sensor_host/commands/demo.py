@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sensor_host.commands.options import DURATION, raw, resolve, session_options
-from sensor_host.commands.options import page as page_flag
+from sensor_host.commands.options import DURATION, SessionOptions, session_options
 
 if TYPE_CHECKING:
     from pelvis.simulate import Scenario
@@ -28,18 +25,7 @@ def command(
     speed_mps: float | None,
     seed: int | None,
     no_record: bool,
-    broker: str | None,
-    no_sound: bool,
-    no_console: bool,
-    page: bool,
-    page_lan: bool,
-    view: bool,
-    no_calibration: bool,
-    summary: Path | None,
-    as_json: bool,
-    config_file: Path | None,
-    runner: str | None,
-    settings: Sequence[str],
+    shared: SessionOptions,
 ) -> None:
     """Run the whole chain on a simulated runner; nothing but this computer is needed.
 
@@ -53,15 +39,9 @@ def command(
     from sensor_host.runners import load
     from sensor_host.sources.simulated import SimulatedSource
 
-    config = resolve(
-        config_file,
-        runner,
-        settings,
-        ("--broker", "mqtt.broker", broker),
+    config = shared.resolve(
         ("--speed-mps", "simulation.speed_mps", speed_mps),
         ("--seed", "simulation.seed", seed),
-        raw(no_calibration),
-        page_flag(page, page_lan),
     ).config
     config = _impatient(config)
     # what is usual for the runner says nothing of a simulated one
@@ -71,12 +51,8 @@ def command(
         Plan(
             config=config,
             profile=profile,
+            shared=shared,
             record=config.recording.enabled and not no_record,
-            sound=not no_sound,
-            console=not no_console and not as_json,
-            view=view,
-            summary=summary,
-            as_json=as_json,
         ),
     )
 

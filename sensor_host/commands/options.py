@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import wraps
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,16 +126,6 @@ def config_options(command: Command) -> Command:
     return command
 
 
-def raw(no_calibration: bool) -> tuple[str, str, object]:  # noqa: FBT001 - the flag itself
-    """Return ``--no-calibration`` as a flag for `resolve`."""
-    return "--no-calibration", "runner.calibrated", "false" if no_calibration else None
-
-
-def page(local: bool, lan: bool) -> tuple[str, str, object]:  # noqa: FBT001 - the flags themselves
-    """Return ``--page`` and ``--page-lan`` as a flag for `resolve`."""
-    return ("--page-lan", "page.serve", "lan") if lan else ("--page", "page.serve", "local" if local else None)
-
-
 def resolve(
     config_file: Path | None,
     runner: str | None,
@@ -185,8 +176,50 @@ def known_profile(runner: str) -> Profile:
     return profile
 
 
-def session_options(command: Command) -> Command:
-    """Add what every command has that runs a session: where it is heard, shown, published and kept."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What every command is told that runs a session: where it is heard, shown, published and kept."""
+
+    broker: str | None = None
+    no_sound: bool = False
+    no_console: bool = False
+    page: bool = False
+    page_lan: bool = False
+    view: bool = False
+    no_calibration: bool = False
+    summary: Path | None = None
+    as_json: bool = False
+    config_file: Path | None = None
+    runner: str | None = None
+    settings: tuple[str, ...] = ()
+
+    def resolve(
+        self, *flags: tuple[str, str, object], recorded: bytes | None = None, coach: Path | None = None
+    ) -> Resolved:
+        """Return the configuration as `resolve` does, with these options and the command's own ``flags``."""
+        page = ("--page-lan", "lan") if self.page_lan else ("--page", "local" if self.page else None)
+        return resolve(
+            self.config_file,
+            self.runner,
+            self.settings,
+            ("--broker", "mqtt.broker", self.broker),
+            ("--no-calibration", "runner.calibrated", "false" if self.no_calibration else None),
+            (page[0], "page.serve", page[1]),
+            *flags,
+            recorded=recorded,
+            coach=coach,
+        )
+
+
+def session_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a command that runs a session; it gets them as ``shared``, a `SessionOptions`."""
+    names = [field.name for field in fields(SessionOptions)]
+
+    @wraps(command)
+    def gathered(**given: Any) -> None:
+        command(shared=SessionOptions(**{name: given.pop(name) for name in names}), **given)
+
+    wrapped = gathered
     for option in reversed(
         [
             click.option(
@@ -204,5 +237,5 @@ def session_options(command: Command) -> Command:
             click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and no live table."),
         ]
     ):
-        command = option(command)
-    return config_options(command)
+        wrapped = option(wrapped)
+    return config_options(wrapped)

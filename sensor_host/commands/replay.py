@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from sensor_host.commands.options import DURATION, raw, resolve, session_options
-from sensor_host.commands.options import page as page_flag
+from sensor_host.commands.options import DURATION, SessionOptions, session_options
 
 if TYPE_CHECKING:
     from sensor_host.config import Config
@@ -56,18 +55,7 @@ def command(
     start_s: float | None,
     end_s: float | None,
     coach: Path | None,
-    broker: str | None,
-    no_sound: bool,
-    no_console: bool,
-    page: bool,
-    page_lan: bool,
-    view: bool,
-    no_calibration: bool,
-    summary: Path | None,
-    as_json: bool,
-    config_file: Path | None,
-    runner: str | None,
-    settings: Sequence[str],
+    shared: SessionOptions,
 ) -> None:
     """Play a recording as if it happened now: on the screen, in the ear and over MQTT.
 
@@ -88,41 +76,31 @@ def command(
 
     source = ReplaySource(recording, speed, start_s, end_s)
     opened = source.recording
-    resolved = resolve(
-        config_file,
-        runner,
-        settings,
-        ("--broker", "mqtt.broker", broker),
-        raw(no_calibration),
-        page_flag(page, page_lan),
+    resolved = shared.resolve(
         recorded=opened.config or None,
         coach=coach,
     )
-    if runner is not None:
+    if shared.runner is not None:
         # a run held against itself would look more usual than it was
-        profile = without(load(runner), opened.session.session_id)
+        profile = without(load(shared.runner), opened.session.session_id)
     else:
         profile = decode(opened.profile, f"the profile in {recording}") if opened.profile else Profile()
     if coach is not None:
         if start_s is not None or end_s is not None:
             raise click.UsageError("--coach judges the whole recording: leave --from and --to out")
-        _print_log(recording, resolved.config, profile, as_json=as_json)
+        _print_log(recording, resolved.config, profile, as_json=shared.as_json)
         return
     conduct(
         source,
         Plan(
             config=resolved.config,
             profile=profile,
+            shared=shared if speed is not None else replace(shared, no_sound=True),
             record=False,
             paced=speed is not None,
-            sound=not no_sound and speed is not None,
             guide=False,
-            console=not no_console and not as_json,
             replay_of=opened.session.session_id,
             openings=source.openings,
-            view=view,
-            summary=summary,
-            as_json=as_json,
         ),
     )
 

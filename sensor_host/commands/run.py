@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import click
 
-from sensor_host.commands.options import DURATION, SENSOR, raw, resolve, session_options
-from sensor_host.commands.options import page as page_flag
+from sensor_host.commands.options import DURATION, SENSOR, SessionOptions, session_options
 
 
 @click.command(short_help="Measure a run with the sensor.")
@@ -32,18 +28,7 @@ def command(
     strap: str | None,
     force: bool,
     no_record: bool,
-    broker: str | None,
-    no_sound: bool,
-    no_console: bool,
-    page: bool,
-    page_lan: bool,
-    view: bool,
-    no_calibration: bool,
-    summary: Path | None,
-    as_json: bool,
-    config_file: Path | None,
-    runner: str | None,
-    settings: Sequence[str],
+    shared: SessionOptions,
 ) -> None:
     """Measure a run with the sensor at the back of the waistband.
 
@@ -57,27 +42,17 @@ def command(
     from sensor_host.commands.running import Plan, conduct
     from sensor_host.runners import load
 
-    config = resolve(
-        config_file,
-        runner,
-        settings,
-        ("--broker", "mqtt.broker", broker),
+    config = shared.resolve(
         ("--sensor", "sensor.which", which),
         ("--force", "sensor.force", "true" if force else None),
         ("--heart-rate", "heart_rate.which", strap),
-        raw(no_calibration),
-        page_flag(page, page_lan),
     ).config
     plan = Plan(
         config=config,
         profile=load(config.runner.name),
+        shared=shared,
         record=config.recording.enabled and not no_record,
-        sound=not no_sound,
-        console=not no_console and not as_json,
         for_s=for_s,
-        view=view,
-        summary=summary,
-        as_json=as_json,
     )
     radio = Radio(config, recall())
     try:

@@ -23,6 +23,7 @@ from sensor_host import places
 from sensor_host.baselines import added, learn
 from sensor_host.boards import unfit
 from sensor_host.calibration import calibrations_in_use
+from sensor_host.commands.options import SessionOptions
 from sensor_host.config import Config, words_in_use
 from sensor_host.errors import BrokerError, ConfigError, HipdriveError
 from sensor_host.guide import Guide
@@ -54,16 +55,17 @@ class Plan:
     config: Config
     profile: Profile
     record: bool
+    shared: SessionOptions = field(default_factory=SessionOptions)
     paced: bool = True
-    sound: bool = True
     guide: bool = True
-    console: bool = True
     for_s: float | None = None
-    view: bool = False
     replay_of: str = ""
     openings: tuple[Notification, ...] = ()
-    summary: Path | None = None
-    as_json: bool = False
+
+    @property
+    def console(self) -> bool:
+        """Whether a live table is shown, as far as the configuration agrees."""
+        return not (self.shared.no_console or self.shared.as_json)
 
 
 @dataclass(slots=True)
@@ -295,10 +297,10 @@ def _add_sinks(session: Session, plan: Plan, url: str | None, *, keys: bool) -> 
         from sensor_host.commands.paging import add_page
 
         # a summary as JSON has standard output to itself
-        add_page(session, config, url, aside=plan.as_json)
-    if plan.view:
+        add_page(session, config, url, aside=plan.shared.as_json)
+    if plan.shared.view:
         _add_window(session, config, url)
-    if plan.sound and config.sound.enabled:
+    if not plan.shared.no_sound and config.sound.enabled:
         from sensor_host.sinks.sound import SoundSink
 
         sound = SoundSink(
@@ -338,8 +340,8 @@ def _tell(outcome: Outcome, plan: Plan) -> None:
         facts["recording"] = str(outcome.recording)
     if outcome.profile:
         facts["profile"] = outcome.profile
-    if plan.summary is not None:
-        write_summary(plan.summary, facts, outcome.tally)
-    if not plan.as_json:
+    if plan.shared.summary is not None:
+        write_summary(plan.shared.summary, facts, outcome.tally)
+    if not plan.shared.as_json:
         click.echo()
-    print_summary(facts, outcome.tally, as_json=plan.as_json)
+    print_summary(facts, outcome.tally, as_json=plan.shared.as_json)
