@@ -157,6 +157,13 @@ def test_the_last_cue_is_shown_with_its_side_and_age() -> None:
     assert "12 s ago" in shown
 
 
+def test_the_screen_shows_that_nothing_is_to_be_heard() -> None:
+    readings = filled(cue(5.0), SessionState("online", muted=True))
+    assert "muted" in row(text_of(readings), "cue")
+    readings.take(SessionState("online"))
+    assert "muted" not in text_of(readings)
+
+
 def test_brackets_survive_and_nothing_said_can_steer_the_terminal() -> None:
     readings = filled(
         Notice(1.0, "note", "wants [spm] and [bold]\x1b[2J\x07\nmore", 1.0),

@@ -287,6 +287,19 @@ async def test_beats_are_early_by_what_was_measured_of_the_device_and_a_damaged_
     assert "delete it and measure again" in ready.detail
 
 
+async def test_the_coachs_metronome_goes_on_in_a_new_player(ear: Any) -> None:
+    given = {"target_spm": 250.0, "seconds": 60.0}
+    async with running(SoundConfig(metronome_spm=150)) as (sink, states):
+        await states.wait_for("ready")
+        sink.put(Cue(1, "cadence", "metronome", "metronome", Side.UNKNOWN, 5, 1.0, 4.0, {}, given))
+        os.kill(only_child(), signal.SIGKILL)
+        await states.wait_for("ready", 2)
+        with ear.listening() as recording:
+            await sound_of(recording, 0.03)
+            heard = await asyncio.to_thread(recording.next, 1.5)
+    assert np.median(beats_spm(heard, recording.rate_hz)) == pytest.approx(250, abs=1)
+
+
 async def test_beats_are_in_step_again_after_a_new_player_and_a_new_headset(ear: Any) -> None:
     runner = Runner()
     async with running(SoundConfig(metronome_spm=178.5), now_s=runner.now_s) as (sink, states):

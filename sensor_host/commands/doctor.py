@@ -67,5 +67,5 @@ def _measure_audio(*, as_json: bool) -> None:
     else:
         click.echo(
             f"{measured.device} is heard {measured.latency_ms:.0f} ms late, give or take {measured.error_ms:.0f} ms; "
-            "kept for this device (sound.latency_ms overrides it)"
+            "kept for this device, for which the metronome beats so much earlier (sound.latency_ms overrides it)"
         )

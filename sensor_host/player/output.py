@@ -46,6 +46,9 @@ PROGRAM_START_S = 0.01
 # 0.2 s: pacat says how far ahead it is every 0.05 s; a program that has not said so by then never will
 TELLS_WITHIN_BLOCKS = 10
 
+# 2 s: no device is as late; a time further ahead is none
+LATEST_S = 2.0
+
 # 5 s: a running stream costs 3 % of a core, starting one 1 ms; ticks keep it running, cues wake it
 REST_AFTER_S = 5.0
 
@@ -202,7 +205,7 @@ class Stream:
             now_s = time.monotonic()
             ahead_s: float = times.outputBufferDacTime - times.currentTime
             # Some of the systems' interfaces tell no time: what PortAudio asked for is then the best that is known.
-            if times.outputBufferDacTime <= 0 or ahead_s < 0:
+            if times.outputBufferDacTime <= 0 or not 0 <= ahead_s < LATEST_S:
                 ahead_s = self._stream.latency
             # What is to be played waits for half a block until it is asked for.
             self.latency_s = ahead_s + frames / (2 * RATE_HZ)
