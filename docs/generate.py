@@ -19,7 +19,7 @@ from pelvis.error_coefficients import ERROR_MODELS
 from pelvis.metrics import REFUSED, STEP_METRICS, STRIDE_METRICS, Metric
 from pelvis.placement import STRAIGHT_RADPS
 from sensor_host import link_bench
-from sensor_host.view.window_keys import KEYS
+from sensor_host.view.window_keys import KEYS, REPLAY_KEYS
 
 DOCS = Path(__file__).resolve().parent
 
@@ -194,11 +194,14 @@ def link_page() -> str:
 
 def view_page() -> str:
     """Return the page about the plot window, with its keys."""
-    rows = ["| Key | What it does |", "|---|---|"]
-    rows += [f"| `{key.sign}` | {key.does} |" for key in KEYS if key.sign]
-    head, begin, rest = (DOCS / "view.md").read_text(encoding="utf-8").partition("<!-- keys -->\n")
-    _, end, tail = rest.partition("<!-- end -->")
-    return "".join((head, begin, "\n", "\n".join(rows), "\n\n", end, tail))
+    text = (DOCS / "view.md").read_text(encoding="utf-8")
+    for mark, keys in (("<!-- keys -->\n", KEYS), ("<!-- keys of a replay -->\n", REPLAY_KEYS)):
+        rows = ["| Key | What it does |", "|---|---|"]
+        rows += [f"| `{key.sign}` | {key.does} |" for key in keys if key.sign]
+        head, begin, rest = text.partition(mark)
+        _, end, tail = rest.partition("<!-- end -->")
+        text = "".join((head, begin, "\n", "\n".join(rows), "\n\n", end, tail))
+    return text
 
 
 PAGES: dict[Path, Callable[[], str]] = {

@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Run the whole chain on a simulated runner."),
     "run": ("run", "Measure a run with the sensor."),
     "replay": ("replay", "Play a recording as if it happened now."),
-    "view": ("view", "Show runs in a window, live."),
+    "view": ("view", "Show runs in a window, live or from a recording."),
     "analyze": ("analyze", "Measure the steps of a recording or a CSV file."),
     "calibrate": ("calibrate", "Learn a runner's own constants from a reference."),
     "runner": ("runner", "Show what is known about a runner, learn it from recordings, forget it."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from sensor_host.view.wire import Find
 
 
-@click.command(short_help="Show runs in a window, live.")
+@click.command(short_help="Show runs in a window, live or from a recording.")
+@click.argument("recordings", metavar="[RECORDING [RECORDING]]", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--broker", metavar="URL", help="Listen there: mqtt(s)://[user@]host[:port]; else on this computer.")
 @click.option("--runner", metavar="NAME", help="Show this runner only; else everybody who runs.")
 @click.option(
@@ -27,13 +29,30 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one option, as in --set mqtt.topic_root=club."
 )
-def command(*, broker: str | None, runner: str | None, config_file: Path | None, settings: Sequence[str]) -> None:
+def command(
+    *,
+    recordings: Sequence[Path],
+    broker: str | None,
+    runner: str | None,
+    config_file: Path | None,
+    settings: Sequence[str],
+) -> None:
     """Show runs in a window while they happen: waveforms, contacts, figures.
 
     The window listens to MQTT, as anybody may: it disturbs no run, it may be
     opened late, closed early, and on another machine. Without --broker it
     waits for a run on this computer. The key ? shows what the keys do.
+
+    With a recording (or a CSV file, as for analyze) it shows that one: to move
+    along, play, repeat, and compare sections; with two, one with the other.
     """
+    if recordings:
+        if broker is not None or runner is not None:
+            raise click.UsageError("--broker and --runner are for runs that happen now, not for recordings")
+        if len(recordings) > 2:
+            raise click.UsageError("at most two recordings can be shown")
+        _replay(recordings)
+        return
     from sensor_host.config import words_in_use
     from sensor_host.view.display import check_display
 
@@ -49,6 +68,20 @@ def command(*, broker: str | None, runner: str | None, config_file: Path | None,
         runner=config.runner.name if runner is not None else "",
         words=words_in_use(config),
     )
+
+
+def _replay(recordings: Sequence[Path]) -> None:
+    from sensor_host.view.display import check_display
+    from sensor_host.view.loading import Loading
+
+    with ExitStack() as opened:
+        # they are read while Qt is: both take as long
+        loadings = [opened.enter_context(Loading(path)) for path in recordings]
+        check_display()
+
+        from sensor_host.view.app import show_replay
+
+        show_replay(loadings)
 
 
 def _where(mqtt: MqttConfig) -> Find:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
 
 from sensor_host.errors import BrokerError
+from sensor_host.view.loading import Loading
+from sensor_host.view.replay_window import ReplayWindow
 from sensor_host.view.roster import Roster
 from sensor_host.view.window import Window, application
 from sensor_host.view.wire import Find, Wire
@@ -29,9 +32,7 @@ def show_live(find: Find, *, password_env: str, runner: str, words: Mapping[str,
         refusals.append(text)
         window.close()
 
-    # the window's timer lets Python see a signal within a frame; one that comes before is obeyed when there is a window
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: QTimer.singleShot(0, app.closeAllWindows))
+    _close_on_signals(app)
     wire.start()
     try:
         window = Window(wire, Roster(words), runner)
@@ -42,3 +43,28 @@ def show_live(find: Find, *, password_env: str, runner: str, words: Mapping[str,
         wire.close()
     if refusals:
         raise BrokerError(refusals[0])
+
+
+def show_replay(loadings: Sequence[Loading]) -> None:
+    """Show one or two recordings until the window is closed; it appears as soon as it is known that they can be used.
+
+    Raises
+    ------
+    InputError
+        A file cannot be used.
+    ConfigError
+        The configuration in a recording cannot be.
+    """
+    app = application()
+    for loading in loadings:
+        loading.wait_opened()
+    _close_on_signals(app)
+    window = ReplayWindow(loadings)
+    window.show()
+    app.exec()
+
+
+def _close_on_signals(app: QApplication) -> None:
+    # the window's timer lets Python see a signal within a frame; one that comes before is obeyed when there is a window
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: QTimer.singleShot(0, app.closeAllWindows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import ClassVar, Final
 
@@ -21,19 +20,31 @@ from sensor_host.view.timeline import Timeline
 from sensor_host.view.transport import Section
 
 TEXT_PX: Final = 13
+# by a fifth: ten times for an hour, twice a second as it is measured
+GROWN: Final = 1.2
 NOTHING_CHOSEN: Final = (
     "Nothing to compare with yet. Draw a section on the bar (shift and drag, or i and o), "
     "take it for comparison with r, then draw another; or open a second recording: hipdrive view ONE TWO"
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
     """What is compared with: a section of a session, and how it is called."""
 
-    name: str
-    timeline: Timeline
-    section: Section
+    def __init__(self, name: str, timeline: Timeline, section: Section) -> None:
+        self.name, self.timeline, self.section = name, timeline, section
+        self._compared: Compared | None = None
+        self._steps = -1
+
+    def compared(self) -> Compared:
+        """Return its curves; while the session is being measured they are those of what is there, and grow."""
+        steps = len(self.timeline.steps)
+        # the curves of an hour take a third of a second: not anew for every few steps
+        if self._compared is None or steps > GROWN * self._steps:
+            self._steps = steps
+            curves = section_curves(self.timeline, self.section.from_s, self.section.to_s)
+            self._compared = Compared(self.name, curves)
+        return self._compared
 
 
 class ComparisonView(QWidget):
@@ -115,8 +126,7 @@ class ComparisonView(QWidget):
         if known == self._drawn:
             return
         self._drawn = known
-        there = section_curves(chosen.timeline, chosen.section.from_s, chosen.section.to_s)
-        self.strides.compare_with(Compared(chosen.name, there))
+        self.strides.compare_with(chosen.compared())
         self.strides.show_at(timeline, now_s)
         self.rows = differences(timeline, section, chosen.timeline, chosen.section, self._side)
         self._write()

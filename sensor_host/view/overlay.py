@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtWidgets import QLabel, QWidget
 
 from sensor_host.view.theme import LEAST_PX, Theme, font
-from sensor_host.view.window_keys import KEYS
+from sensor_host.view.window_keys import KEYS, WindowKey
 
 TEXT_PX = 16
 MARGIN_PX = 18
 
 
 class Help(QLabel):
-    """All keys of the window."""
+    """All keys of the window: ``keys``, in their order."""
 
-    def __init__(self, window: QWidget) -> None:
+    def __init__(self, window: QWidget, keys: Sequence[WindowKey] = KEYS) -> None:
         super().__init__(window)
         self._window = window
         rows = "".join(
-            f"<tr><td><b>{key.sign}</b>&nbsp;&nbsp;&nbsp;</td><td>{key.does}</td></tr>" for key in KEYS if key.sign
+            f"<tr><td><b>{key.sign}</b>&nbsp;&nbsp;&nbsp;</td><td>{key.does}</td></tr>" for key in keys if key.sign
         )
         self.setText(f"<table cellpadding=3>{rows}</table>")
         self.setMargin(MARGIN_PX)

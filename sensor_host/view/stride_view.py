@@ -130,8 +130,9 @@ class StrideView(QWidget):
 
     def compare_with(self, compared: Compared | None) -> None:
         """Draw other curves beside these; None: none."""
-        self._compared = compared
-        self._draw()
+        if compared is not self._compared:
+            self._compared = compared
+            self._draw()
 
     def show_at(self, timeline: Timeline, now_s: float) -> None:
         """Draw the strides of the section, or of the last minute before ``now_s``."""
@@ -142,6 +143,8 @@ class StrideView(QWidget):
         self._drawn, self._timeline = known, timeline
         self.curves = section_curves(timeline, section.from_s, section.to_s)
         self._draw()
+        if self._pointer is not None:
+            self._read_off(self._pointer.at)
 
     # ------------------------------------------------------------ drawing
 

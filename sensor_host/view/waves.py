@@ -194,6 +194,12 @@ class Waves(QWidget):
 
     # ------------------------------------------------------------ what is drawn, for tests and a shared cursor
 
+    @property
+    def plotted(self) -> QRectF:
+        """Where time runs from ``span_s`` before now to now: all plots together, in pixels of this widget."""
+        first: QRectF = self._plots[0].place()[0]
+        return first.united(self._feet.vb.sceneBoundingRect())
+
     def curve(self, column: str) -> tuple[Array, Array]:
         """Return what of a waveform is drawn: seconds before now, and values."""
         return self._of(column).curve.getData()  # type: ignore[no-any-return]

@@ -43,3 +43,32 @@ KEYS: Final = (
     WindowKey("close", "ctrl-q", ("Ctrl+Q", "Ctrl+W"), "close the window; a run goes on"),
 )
 """All keys, in the order of the help; those without ``sign`` share the line before."""
+
+REPLAY_KEYS: Final = (
+    WindowKey("play", "space", ("Space",), "play, or stand still"),
+    WindowKey("back_a_bit", "← →", ("Left",), "two seconds back or on"),
+    WindowKey("on_a_bit", "", ("Right",), ""),
+    WindowKey("step_back", ", .", (",",), "one step back or on, to its contact"),
+    WindowKey("step_on", "", (".",), ""),
+    WindowKey("cue_on", "c C", ("C",), "next or previous cue"),
+    WindowKey("cue_back", "", ("Shift+C",), ""),
+    WindowKey("lap_on", "l L", ("L",), "next or previous lap"),
+    WindowKey("lap_back", "", ("Shift+L",), ""),
+    WindowKey("begin", "home end", ("Home",), "to the begin or the end"),
+    WindowKey("end", "", ("End",), ""),
+    WindowKey("slower", "[ ]", ("[",), "slower or faster, 0.25 to 16 times"),
+    WindowKey("faster", "", ("]",), ""),
+    WindowKey("section_begin", "i o", ("I",), "a section begins, or ends here; it is repeated"),
+    WindowKey("section_end", "", ("O",), ""),
+    _letter("section_none", "u", "no section"),
+    _letter("compare", "r", "compare with this section, or with the last minute"),
+    _letter("compare_none", "x", "compare with nothing"),
+    _letter("feet", "b", "compare the steps of both feet, the left one, the right one"),
+    _letter("swap", "s", "the other of two recordings"),
+    WindowKey("page", "1 2 3", ("1", "2", "3"), "waves, strides, comparison"),
+    *(key for key in KEYS if key.name in ("wider", "narrower", "theme", "picture", "full_screen")),
+    WindowKey("back", "esc", ("Esc",), "back from full screen"),
+    WindowKey("help", "?", ("?", "F1"), "these keys"),
+    WindowKey("close", "ctrl-q", ("Ctrl+Q", "Ctrl+W"), "close the window"),
+)
+"""All keys while a recording is shown, as `KEYS`."""
