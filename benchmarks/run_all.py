@@ -10,7 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = ("start.py", "analyze_hour.py", "recorder.py", "live.py", "link.py", "load.py", "sound.py", "page.py")
+SCRIPTS = (
+    "start.py",
+    "analyze_hour.py",
+    "recorder.py",
+    "live.py",
+    "link.py",
+    "load.py",
+    "sound.py",
+    "page.py",
+    "view.py",
+)
 
 
 def main() -> None:
