@@ -164,6 +164,7 @@ class CueRule(Section, frozen=True):
 class CuesConfig(Section, frozen=True):
     """When the coach may speak; no rules mean the built-in ones. Semantics: `pelvis.rules.CueSettings`.
 
+    ``min_runs`` goes up to `pelvis.baselines.RUNS_KEPT`, ``rep_s`` to `pelvis.blocks.REP_S`.
     ``plan`` lets the cues fade over eight runs. ``language`` is that of all phrases (`sensor_host.phrases`);
     ``phrases`` are words to use in place of its own, by the phrases' ids.
     """
@@ -185,9 +186,10 @@ class CuesConfig(Section, frozen=True):
     per_hour: Annotated[int, Meta(ge=0, le=60)] = 12
     window_steps: Annotated[int, Meta(ge=4, le=400)] = 25
     min_quality: Annotated[float, Meta(ge=0, le=1)] = 0.8
-    min_runs: Annotated[int, Meta(ge=1, le=20)] = 4
+    min_runs: Annotated[int, Meta(ge=1, le=8)] = 4
     expires_s: Annotated[float, Meta(gt=0, le=30)] = 4.0
     plan: bool = False
+    rep_s: Annotated[float, Meta(ge=0, le=150)] = 0.0
     heart_rate_max_bpm: Annotated[float, Meta(ge=0, le=250)] = 0.0
     split_m: Annotated[float, Meta(ge=0, le=50_000)] = 0.0
     rules: tuple[CueRule, ...] = ()

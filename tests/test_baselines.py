@@ -9,6 +9,7 @@ from math import hypot, isfinite, isnan, nan, pi
 from pathlib import Path
 from statistics import fmean, linear_regression, median, stdev
 
+import msgspec
 import pytest
 from msgspec.structs import replace as changed
 
@@ -40,7 +41,7 @@ from pelvis.data import (
 from sensor_host import places
 from sensor_host.baselines import baselines_of, learn, left_aside
 from sensor_host.commands.running import Outcome, Plan, keep_run
-from sensor_host.config import Config
+from sensor_host.config import Config, CuesConfig
 from sensor_host.ports import Mode
 from sensor_host.runners import Profile
 from sensor_host.runners import load as load_profile
@@ -335,6 +336,12 @@ def test_the_last_eight_runs_count_and_only_those_with_enough_steps() -> None:
     assert combine(of_runs([14.0] * 4, 2.0, LEAST_STEPS))[0].runs == 4
     foot = [[replace(one, side=Side.LEFT) for one in run] for run in of_runs([14.0] * 4, 2.0, LEAST_STEPS // 2)]
     assert combine(foot)[0] == Baseline("pelvis_sway_m", 14.0, 2.0, 3.0, 4, Side.LEFT)
+
+
+def test_no_more_runs_can_be_asked_for_than_are_kept() -> None:
+    assert msgspec.convert({"min_runs": RUNS_KEPT}, CuesConfig).min_runs == RUNS_KEPT
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"min_runs": RUNS_KEPT + 1}, CuesConfig)
 
 
 # ---------------------------------------------------------------- the profile

@@ -236,6 +236,38 @@ def test_a_repetition_of_ninety_seconds_gets_one_cue_in_its_middle_and_rest_noth
     assert kinds["debrief"] >= 3
 
 
+@pytest.mark.parametrize("rep_s", [60.0, 90.0, 120.0])
+def test_the_first_repetition_of_a_known_length_gets_one_cue_in_its_middle_as_all_others(rep_s: float) -> None:
+    run, starts = intervals(rep_s, 60.0, reps=2, worse={"pelvis_sway_m": 0.015})
+
+    def in_first(settings: CueSettings) -> list[float]:
+        cues = [cue for cue in listen(run, settings) if cue.kind == "phrase"]
+        return [cue.decided_at_s - starts[0] for cue in cues if cue.decided_at_s < starts[1]]
+
+    # a block on from which the fault could be told twice, so that once is not for want of time
+    eager = replace(FAST, between_s=10.0, same_s=10.0, window_steps=13)
+    planned = in_first(replace(eager, rep_s=rep_s))
+    assert len(planned) == 1
+    assert rep_s / 3.0 <= planned[0] <= 2.0 * rep_s / 3.0
+    assert len(in_first(eager)) > 1
+
+
+def test_a_known_length_below_a_minute_leaves_the_first_repetition_in_peace() -> None:
+    run, starts = intervals(50.0, 60.0, reps=2, worse={"pelvis_sway_m": 0.015})
+    assert [cue for cue in listen(run, FAST) if cue.kind == "phrase" and cue.decided_at_s < starts[0] + 50.0]
+    assert not [cue for cue in listen(run, replace(FAST, rep_s=50.0)) if cue.kind == "phrase"]
+
+
+def test_an_easy_run_that_was_no_repetition_is_coached_all_the_same() -> None:
+    """Who planned repetitions and runs on after the first start hears of a fault as soon as that is clear."""
+
+    def cues(settings: CueSettings) -> list[Cue]:
+        return listen(Run(700.0).change(500.0, 700.0, "pelvis_sway_m", 0.015), settings)
+
+    assert cues(SHARP)
+    assert cues(replace(SHARP, rep_s=90.0)) == cues(SHARP)
+
+
 def test_a_debrief_is_worth_more_than_a_correction_and_less_than_a_limit() -> None:
     run, _ = intervals(90.0, 60.0, worse={"pelvis_sway_m": 0.015})
     debriefs = [cue for cue in listen(run, FAST) if cue.kind == "debrief"]

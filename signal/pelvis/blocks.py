@@ -3,7 +3,7 @@
 1. An edge is where the speed changes by `EDGE_MPS`, where running begins or ends, or where a lap is marked. A stretch
    lies between two edges.
 2. A stretch that begins faster (or with running) and ends slower (or with anything but running) after at most `REP_S`
-   was a repetition, and what follows is rest. The next one is taken to last as long.
+   was a repetition, and what follows is rest. The next one is taken to last as long, the first as was planned.
 3. In a repetition below `LEAST_REP_S` nothing is said, in a longer one once, in its middle third; in rest nothing but
    the debrief.
 4. Blocks are `ON_S` on and `OFF_S` off, in running time after the warm-up. With a plan, off-blocks are silent, and so
@@ -30,13 +30,14 @@ LIVE_SHARES = (1.0, 1.0, 0.75, 0.6, 0.45, 0.3, 0.15, 0.0)
 
 
 class Stretches:
-    """Cuts a run at its edges and says what the present stretch allows."""
+    """Cuts a run at its edges and says what the present stretch allows; ``planned_s`` lasts a repetition, if known."""
 
-    def __init__(self) -> None:
+    def __init__(self, planned_s: float = 0.0) -> None:
         self.told = 0
         self.resting = False
         self._began_s = 0.0
         self._fast = False
+        self._planned_s = planned_s
         self._rep_s = 0.0
 
     def edge(self, t_s: float, *, faster: bool | None) -> bool:
@@ -47,7 +48,8 @@ class Stretches:
             was_rep = False
         elif faster:
             if length_s > PAUSE_S or not self.resting:
-                self._rep_s = 0.0
+                # no repetition lies behind: this may be the first of a series
+                self._rep_s = self._planned_s
             self._fast, self.resting = True, False
         else:
             if was_rep:

@@ -138,7 +138,7 @@ class Coach:
         self._cadence = self._channel("cadence_spm", Side.UNKNOWN)
         # at first that nothing is known is news, too
         self._referred: tuple[Baseline | None, ...] | None = None
-        self._stretches = Stretches()
+        self._stretches = Stretches(settings.rep_s)
         self._muted = False
         self._command_focus = ""
         self._block_focus = (-1, "")

@@ -80,7 +80,8 @@ class CueSettings:
     """When the coach may speak.
 
     ``dwell_ratio`` < 1 shortens every rule's dwell, for drills and demonstrations. ``plan_run`` is the number of this
-    run in a plan whose cues fade, 0 where there is none. ``heart_rate_max_bpm`` and ``split_m`` of 0 ask for neither.
+    run in a plan whose cues fade, 0 where there is none. ``rep_s`` is how long the repetitions of this session
+    shall last, 0 where that is not known. ``heart_rate_max_bpm`` and ``split_m`` of 0 ask for neither.
     What is usual of the metrics in ``watched`` is learned besides those of the rules, for whoever shows them.
     """
 
@@ -101,6 +102,7 @@ class CueSettings:
     min_runs: int = 4
     expires_s: float = 4.0
     plan_run: int = 0
+    rep_s: float = 0.0
     heart_rate_max_bpm: float = 0.0
     split_m: float = 0.0
     watched: tuple[str, ...] = ()
