@@ -338,6 +338,24 @@ def test_the_last_eight_runs_count_and_only_those_with_enough_steps() -> None:
     assert combine(foot)[0] == Baseline("pelvis_sway_m", 14.0, 2.0, 3.0, 4, Side.LEFT)
 
 
+def test_leaving_out_faults_and_no_good_days_does_not_let_the_baseline_run_away() -> None:
+    """60 runners, whose days differ by half a threshold of 12, run 200 times each; faults are not kept."""
+    ends: list[float] = []
+    for seed in range(60):
+        chance = random.Random(seed)
+        kept: list[float] = []
+        for _ in range(200):
+            level = chance.gauss(0.0, 6.0)
+            if len(kept) >= 4:
+                (known,) = combine(of_runs(kept[-RUNS_KEPT:], 5.0))
+                if level - known.mean >= 12.0 and level - known.mean >= 1.5 * known.sd:
+                    continue
+            kept.append(level)
+        ends.append(combine(of_runs(kept[-RUNS_KEPT:], 5.0))[0].mean)
+    # a twentieth of the threshold, as docs/cues.md says; their standard error is 0.35
+    assert -0.6 - 3.0 * 0.35 < fmean(ends) < 0.0 + 3.0 * 0.35
+
+
 def test_no_more_runs_can_be_asked_for_than_are_kept() -> None:
     assert msgspec.convert({"min_runs": RUNS_KEPT}, CuesConfig).min_runs == RUNS_KEPT
     with pytest.raises(msgspec.ValidationError):

@@ -201,6 +201,8 @@ def _learn(
     if not isinstance(opened, RecordingInput):
         raise InputError(f"{path}: is no recording; hipdrive import makes one of a CSV file", path=str(path))
     session = opened.session
+    if not (runner or session.runner):
+        raise InputError(f"{path}: does not say who ran; give --runner NAME", path=str(path))
     name = resolve(None, runner or session.runner, ()).config.runner.name
     told: dict[str, object] = {"recording": str(path), "session": session.session_id, "runner": name}
     if session.mode is not Mode.LIVE:
