@@ -264,7 +264,7 @@ def test_lap_mark_and_mute_reach_the_host_and_are_confirmed(window: Window, qtbo
         assert host.injected == [Marker(at_s, "", "lap"), Marker(at_s, "", "note"), Command(at_s, "mute")]
         qtbot.waitUntil(lambda: window.state.text == "ada: mute", timeout=WAIT_MS)
         host.say(SessionState("online", muted=True), Command(at_s, "mute"))
-        qtbot.waitUntil(lambda: "muted" in window.focus_page.title.text, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: heard(window).timeline.muted, timeout=WAIT_MS)
         qtbot.keyClick(window, Qt.Key.Key_M)
         qtbot.waitUntil(lambda: len(host.injected) == 4, timeout=WAIT_MS)
         assert host.injected[3] == Command(at_s, "unmute")

@@ -1,4 +1,4 @@
-"""One runner, large: waves, the pelvis, tiles, each as wide as the user drew it."""
+"""One runner, large: waves or mean strides, the pelvis, tiles, each as wide as the user drew it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from PySide6.QtCore import QMargins, Qt
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from sensor_host.view.belt import Belt
+from sensor_host.view.health import Health
 from sensor_host.view.line import Line
 from sensor_host.view.panel import Panel, Turns
+from sensor_host.view.stride_view import StrideView
 from sensor_host.view.theme import Theme
 from sensor_host.view.tiles import Tiles
 from sensor_host.view.timeline import Timeline
@@ -24,30 +26,37 @@ FIRST_SIZES: Final[Mapping[str, tuple[int, ...]]] = {"rows": (420, 230), "upper"
 
 
 class Focus(QWidget):
-    """The page of one runner."""
+    """The page of one runner.
+
+    Parameters
+    ----------
+    sizes
+        How the page was divided the last time.
+    frame_s
+        How often it is asked to draw.
+    """
 
     def __init__(self, sizes: Mapping[str, Sequence[int]], frame_s: float) -> None:
         super().__init__()
-        self.title = Line(TITLE_PX, "strong")
+        self.title, self.health = Line(TITLE_PX, "strong"), Health()
         self.waves, self.belt, self.tiles = Waves(), Belt(), Tiles()
-        self.panels: tuple[Panel, ...] = (self.waves, self.belt, self.tiles)
+        self.strides = StrideView(compact=True)
+        self._panels: tuple[Panel, ...] = (self.health, self.waves, self.strides, self.belt, self.tiles)
         self._turns = Turns(frame_s)
-        head = QHBoxLayout()
-        head.addWidget(self.title, 1)
-        self._splitters = {
-            "upper": _splitter(Qt.Orientation.Horizontal, (self.waves, self.belt)),
-            "rows": QSplitter(Qt.Orientation.Vertical),
-        }
-        rows = self._splitters["rows"]
-        for part in (self._splitters["upper"], self.tiles):
-            rows.addWidget(part)
+        self._curves = QStackedWidget()
+        for part in (self.waves, self.strides):
+            self._curves.addWidget(part)
+        upper = _splitter(Qt.Orientation.Horizontal, (self._curves, self.belt))
+        rows = _splitter(Qt.Orientation.Vertical, (upper, self.tiles))
+        self._splitters = {"upper": upper, "rows": rows}
         for name, splitter in self._splitters.items():
-            splitter.setHandleWidth(GAP_PX)
-            splitter.setChildrenCollapsible(True)
             wanted = tuple(sizes.get(name, ()))
             # a size for each part, and not all of them nothing
             usable = len(wanted) == splitter.count() and sum(wanted) > 0
             splitter.setSizes(wanted if usable else FIRST_SIZES[name])
+        head = QHBoxLayout()
+        head.addWidget(self.title, 1)
+        head.addWidget(self.health, 4)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(QMargins())
         layout.setSpacing(GAP_PX)
@@ -59,15 +68,20 @@ class Focus(QWidget):
         """How the page is divided."""
         return {name: tuple(splitter.sizes()) for name, splitter in self._splitters.items()}
 
+    def turn(self) -> None:
+        """Show mean strides in the place of the waves, or the waves again."""
+        self._curves.setCurrentIndex(1 - self._curves.currentIndex())
+        self._turns.reset()
+
     def set_theme(self, theme: Theme) -> None:
         """Take another look."""
-        for panel in self.panels:
+        for panel in self._panels:
             panel.set_theme(theme)
         self._turns.reset()
 
     def show_at(self, timeline: Timeline, now_s: float, clock_s: float) -> None:
         """Let every panel that is seen, and whose turn it is, draw a moment."""
-        for panel in self.panels:
+        for panel in self._panels:
             if panel.isVisible() and self._turns.come(panel, clock_s):
                 panel.show_at(timeline, now_s)
 
@@ -76,4 +90,5 @@ def _splitter(orientation: Qt.Orientation, parts: Sequence[QWidget]) -> QSplitte
     splitter = QSplitter(orientation)
     for part in parts:
         splitter.addWidget(part)
+    splitter.setHandleWidth(GAP_PX)
     return splitter

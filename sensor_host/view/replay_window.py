@@ -382,6 +382,7 @@ class ReplayWindow(QWidget):
         for each, bar in zip(self.sessions, self.bars, strict=True):
             bar.setVisible(each is self.session)
         self.wave_cursor.set_timeline(self.session.timeline)
+        self.run.health.set_session(self.session.survey.runner, "replay")
         self.setWindowTitle(f"{self.session.survey.source} - hipdrive")
         self._take_section()
 

@@ -1,4 +1,4 @@
-"""The plot window: one runner large or several as cards, drawn from what is heard; keys, looks and words about trouble.
+"""The window of runs that happen now: one runner large or several as cards; keys, looks, and what is missing in words.
 
 1. Qt owns the main thread. One timer takes what the wire has heard and has the visible panels drawn, each as often as
    it wants to be.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -27,9 +27,10 @@ from sensor_host.ports import Mode
 from sensor_host.view.focus import Focus
 from sensor_host.view.grid import Grid
 from sensor_host.view.line import Line
+from sensor_host.view.number import Number
 from sensor_host.view.overlay import Help
 from sensor_host.view.remembered import Remembered, recall, remember
-from sensor_host.view.roster import Roster, Runner, clock_text
+from sensor_host.view.roster import Roster, Runner
 from sensor_host.view.theme import THEMES, Theme, font, other_theme
 from sensor_host.view.waves import SPANS_S
 from sensor_host.view.window_keys import KEYS
@@ -77,6 +78,7 @@ class Window(QWidget):
         self.theme: Theme = THEMES[self._remembered.theme]
         self._focused = ""
         self.frozen_s: float | None = None
+        self._enlarged = False
         self._told, self._told_until_s = "", 0.0
 
         self.words = QLabel()
@@ -85,8 +87,10 @@ class Window(QWidget):
         self.words.setFont(font(WORDS_PX))
         self.words.setTextFormat(Qt.TextFormat.PlainText)
         self.state, self._hint = Line(LINE_PX), Line(LINE_PX, align="right")
-        self.focus_page, self.grid = Focus(self._remembered.sizes, FRAME_S), Grid(FRAME_S)
+        self.focus_page = Focus(self._remembered.sizes, FRAME_S)
+        self.grid, self.number = Grid(FRAME_S), Number()
         self.grid.chosen.connect(self.focus_on)
+        self.focus_page.tiles.chosen.connect(self._enlarge)
         self.help = Help(self)
         self.waves = self.focus_page.waves
         self.waves.set_span(min(SPANS_S, key=lambda span_s: abs(span_s - self._remembered.span_s)))
@@ -103,7 +107,7 @@ class Window(QWidget):
 
     def _lay_out(self) -> None:
         self._pages = QStackedLayout()
-        for page in (self.words, self.grid, self.focus_page):
+        for page in (self.words, self.grid, self.focus_page, self.number):
             self._pages.addWidget(page)
         last = QHBoxLayout()
         last.addWidget(self.state, 12)
@@ -132,14 +136,37 @@ class Window(QWidget):
         self.setPalette(palette)
         self.setAutoFillBackground(True)
         self._hint.say("? keys", theme.soft)
-        for part in (self.focus_page, self.grid, self.help):
+        themed: Sequence[Focus | Grid | Number | Help] = (self.focus_page, self.grid, self.number, self.help)
+        for part in themed:
             part.set_theme(theme)
 
     # ------------------------------------------------------------ what happens thirty times a second
 
     def tick(self) -> None:
-        """Take what was heard and draw what is due."""
+        """Take what has come and draw what is due."""
         clock_s = time.monotonic()
+        self._hear()
+        here = self.roster.here
+        if not self._focused and len(here) == 1:
+            self._focused = here[0].name
+        shown = self.runner
+        if shown is not None:
+            now_s = shown.now_s(clock_s) if self.frozen_s is None else self.frozen_s
+            if self._enlarged:
+                self._show_page(self.number, [shown.name])
+                self.number.show_at(shown.timeline, now_s)
+            else:
+                self._show_page(self.focus_page, [shown.name])
+                self._show_focus(shown, now_s, clock_s)
+        elif here:
+            self._show_page(self.grid, [each.name for each in here])
+            self.grid.show_runners(here, clock_s)
+        else:
+            self._show_page(self.words, [])
+            self.words.setText(self._waiting_words())
+        self._show_state(shown, clock_s, anybody=bool(here))
+
+    def _hear(self) -> None:
         for item in self._wire.take():
             match item:
                 case Received():
@@ -148,20 +175,6 @@ class Window(QWidget):
                     self._take_wire_state(item)
                 case Outcome():
                     self._take_outcome(item)
-        here = self.roster.here
-        if not self._focused and len(here) == 1:
-            self._focused = here[0].name
-        runner = self.runner
-        if runner is not None:
-            self._show_page(self.focus_page, [runner.name])
-            self._show_focus(runner, clock_s)
-        elif here:
-            self._show_page(self.grid, [each.name for each in here])
-            self.grid.show_runners(here, clock_s)
-        else:
-            self._show_page(self.words, [])
-            self.words.setText(self._waiting_words())
-        self._show_state(runner, clock_s, anybody=bool(here))
 
     @property
     def runner(self) -> Runner | None:
@@ -173,18 +186,12 @@ class Window(QWidget):
         if self._pages.currentWidget() is not page:
             self._pages.setCurrentWidget(page)
 
-    def _show_focus(self, runner: Runner, clock_s: float) -> None:
-        now_s = runner.now_s(clock_s) if self.frozen_s is None else self.frozen_s
-        parts = (
-            runner.name,
-            _MODES[runner.mode] if runner.mode is not None else "",
-            clock_text(now_s),
-            str(runner.timeline.activity),
-            "muted" if runner.timeline.muted else "",
-            "FROZEN" if self.frozen_s is not None else "",
-        )
-        self.focus_page.title.say("   ".join(part for part in parts if part), self.theme.text)
-        self.focus_page.show_at(runner.timeline, now_s, clock_s)
+    def _show_focus(self, shown: Runner, now_s: float, clock_s: float) -> None:
+        frozen = self.frozen_s is not None
+        self.focus_page.title.say("FROZEN" if frozen else "", self.theme.warn)
+        self.focus_page.title.setVisible(frozen)
+        self.focus_page.health.set_session(shown.name, _MODES[shown.mode] if shown.mode is not None else "")
+        self.focus_page.show_at(shown.timeline, now_s, clock_s)
 
     # ------------------------------------------------------------ words
 
@@ -231,8 +238,10 @@ class Window(QWidget):
     def _bind_keys(self) -> None:
         does: Mapping[str, Callable[[], object]] = {
             "freeze": self.freeze,
-            "earlier": partial(self._move, -0.1),
-            "later": partial(self._move, 0.1),
+            "earlier": partial(self._move, -1),
+            "later": partial(self._move, 1),
+            "number": partial(self._enlarge, ""),
+            "strides": self.focus_page.turn,
             "lap": partial(self._command, "mark", kind="lap"),
             "mark": partial(self._command, "mark", kind="note"),
             "mute": self._mute,
@@ -265,6 +274,8 @@ class Window(QWidget):
     def _back(self) -> None:
         if self.help.isVisible():
             self.help.hide()
+        elif self._enlarged:
+            self._enlarged = False
         elif self.isFullScreen():
             self.showNormal()
         elif self._focused and len(self.roster.here) > 1:
@@ -276,11 +287,19 @@ class Window(QWidget):
         if runner is not None:
             self.frozen_s = runner.now_s(time.monotonic()) if self.frozen_s is None else None
 
-    def _move(self, share: float) -> None:
-        runner = self.runner
-        if runner is not None and self.frozen_s is not None:
-            wanted_s = self.frozen_s + share * self.waves.span_s
+    def _move(self, by: int) -> None:
+        step_s, runner = 0.1 * by * self.waves.span_s, self.runner
+        if self._enlarged:
+            self.number.turn(by)
+        elif runner is not None and self.frozen_s is not None:
+            wanted_s = self.frozen_s + step_s
             self.frozen_s = float(np.clip(wanted_s, runner.timeline.begin_s, runner.timeline.end_s))
+
+    def _enlarge(self, metric: str) -> None:
+        """Show one number, that of a tile or the last one, or all else again."""
+        if metric:
+            self.number.set_metric(metric)
+        self._enlarged = bool(metric) or not self._enlarged
 
     def _change_span(self, by: int) -> None:
         at = SPANS_S.index(self.waves.span_s) + by
