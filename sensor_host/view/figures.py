@@ -62,6 +62,11 @@ class Figure:
         """Whether left and right are told apart."""
         return self.name in _PER_FOOT
 
+    @property
+    def told_apart(self) -> bool:
+        """Whether a few steps tell left from right: of contact time they do not."""
+        return self.per_foot and self.name not in _BALANCED
+
     def text(self, value: float) -> str:
         """Return a value as it is shown, without its unit."""
         return self._written(value, "")

@@ -32,7 +32,7 @@ class Strip:
     """One metric between two times.
 
     ``points``: times and values of each side's steps. ``lines``: of the medians of the last steps, one for each foot
-    where a metric is of one foot, else one of both (unknown), broken by NaN where nobody ran. ``latest``: their ends.
+    where a few steps tell them apart, else one of both (unknown); NaN where nobody ran. ``latest``: their ends.
     """
 
     name: str
@@ -59,7 +59,7 @@ def strip_between(timeline: Timeline, name: str, from_s: float, to_s: float, wid
         points[side] = thinned(t_s[mine], values[mine], from_s, to_s, width_px)
     lines: dict[Side, tuple[Array, Array]] = {}
     latest: dict[Side, float] = {}
-    apart = (Side.LEFT, Side.RIGHT) if FIGURES[name].per_foot else (Side.UNKNOWN,)
+    apart = (Side.LEFT, Side.RIGHT) if FIGURES[name].told_apart else (Side.UNKNOWN,)
     for side in apart:
         mine = np.ones(len(t_s), np.bool_) if side is Side.UNKNOWN else sides == SIDE_CODES[side]
         window = REMEMBERED_STEPS if side is Side.UNKNOWN else REMEMBERED_STEPS // 2
