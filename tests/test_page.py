@@ -658,6 +658,78 @@ def test_no_text_of_the_page_stands_outside_the_catalogue(host: Host, phone: Ope
             assert set(page.page.evaluate(LEFT_OVER)) <= not_the_pages
 
 
+# ---------------------------------------------------------------- on every screen
+
+SCREENS = [(320, 568), (360, 640), (390, 844), (640, 360), (844, 390), (768, 1024), (1024, 768)]
+
+# What is cut off, lies over another thing, or is too small for a thumb; `note` may be cut, it says so with dots.
+FAULTS = """() => {
+    const found = [];
+    const boxes = [];
+    const scrolls = document.documentElement.scrollHeight > innerHeight;
+    for (const place of document.querySelectorAll("body *")) {
+        if (place.closest("dialog:not([open])") || place.id === "answer" || !place.checkVisibility()) continue;
+        const box = place.getBoundingClientRect();
+        const name = place.id || place.className?.baseVal || place.className || place.tagName;
+        if (box.left < -0.5 || box.right > innerWidth + 0.5) found.push(`${name} is beside the screen`);
+        if (place.matches("button") && Math.min(box.width, box.height) < 44) found.push(`${name} is small`);
+        if (place.matches("button, dt, b, i, p:not(.feet), span:not(.note), h1, h2, dd")
+            && getComputedStyle(place).display !== "inline" && place.scrollWidth > place.clientWidth + 1)
+            found.push(`${name} is cut`);
+        if (place.matches("#run dt, #run b, #run .foot, .card h2, .card dt, .card dd, button"))
+            boxes.push([name, place]);
+    }
+    // the box of a number is taller than its digits: a tenth on either side is air
+    const ink = (place) => {
+        const {left, right, top, bottom, height} = place.getBoundingClientRect();
+        const air = place.matches("b") ? height / 8 : 0;
+        return {left, right, top: top + air, bottom: bottom - air};
+    };
+    boxes.forEach(([name, one], i) => boxes.slice(i + 1).forEach(([other, two]) => {
+        const [a, b] = [ink(one), ink(two)];
+        // buttons that stay where they are may lie over what can be scrolled
+        if (scrolls && (one.matches("button") || two.matches("button"))) return;
+        if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+            found.push(`${name} lies over ${other}`);
+    }));
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_nothing_is_cut_off_or_covered_on_any_screen(host: Host, phone: Open, needs: Needs, language: str) -> None:
+    broker = Broker(needs("mosquitto_pub"))
+    phrases = dict(words_of(language))
+    with served(runner="eve", language=language, texts=dict(texts_of(language)), phrases=phrases) as link:
+        seen, view = phone(link), phone(f"{link}?coach")
+        seen.page.click("#start")
+        broker.say("state", {"state": "online", "mode": "simulated"}, retain=True)
+        broker.say("activity", {"state": "running"}, retain=True)
+        for side in ("left", "right"):
+            broker.say("step", {"side": side, "pelvic_drop_deg": 12.3, "quality": 1})
+        figures = {"t_s": 35999, "cadence_spm": 188, "contact_time_s": 0.288, "pelvis_sway_m": 0.088}
+        broker.say("metrics", figures | {"vertical_oscillation_m": 0.188}, retain=True)
+        seen.until_text("#oscillation", "^188$")
+        seen.until_text("#drop-right", "^12[.]3$")
+        view.until_text(".card[data-runner=eve] dd", "^188$")
+        faults: dict[tuple[str, tuple[int, int], str], list[str]] = {}
+        for letters in ("100%", "200%"):
+            for page in (seen.page, view.page):
+                page.evaluate("(given) => { document.documentElement.style.fontSize = given; }", letters)
+            for size in SCREENS:
+                for name, page in (("run", seen.page), ("coach", view.page)):
+                    page.set_viewport_size({"width": size[0], "height": size[1]})
+                    faults[letters, size, name] = page.evaluate(FAULTS)
+                # with letters twice as large it may have to be scrolled; the buttons stay
+                if letters == "100%":
+                    assert seen.page.evaluate("() => document.documentElement.scrollHeight <= innerHeight"), size
+                assert (
+                    seen.page.evaluate("() => document.getElementById('mark').getBoundingClientRect().bottom")
+                    <= size[1]
+                )
+    assert {where: found for where, found in faults.items() if found} == {}
+
+
 # ---------------------------------------------------------------- when something dies
 
 

@@ -115,8 +115,8 @@ function run(runner) {
     drops.add(body);
     lateness.note(body.reported_at_s);
     paced(body.initial_contact_s);
-    element("drop-left").textContent = show(drops.mean("left"), 1, 1);
-    element("drop-right").textContent = show(drops.mean("right"), 1, 1);
+    const shown = ["left", "right"].map((side) => (element(`drop-${side}`).textContent = show(drops.mean(side), 1, 1)));
+    element("drops").dataset.wide = shown.some((one) => one.length > 3) ? "yes" : "no";
     if (body.side in feet) feet[body.side].dataset.down = "no";
   }
 
