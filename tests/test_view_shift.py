@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from pelvis.data import ProvisionalContact, Side
 from pelvis.simulate import Scenario, SimulatedRunner
 from sensor_host.view.shift import level_force_g, path_m, posture, stance_at
 from sensor_host.view.timeline import Timeline
-from tests.view_panels import last_contact_s, simulated_timeline, take_steps
+from tests.view_panels import last_contact_s, simulated_timeline, take_steps, treadmill_timeline
 
 RUN = Scenario(duration_s=40.0, drop_left_deg=5.0)
 
@@ -41,6 +42,29 @@ def test_the_place_is_that_of_the_sensor_within_the_stride(ran: Timeline) -> Non
     # the standard errors of the ranges are 4.4 and 3.2 mm; that strides repeat themselves only nearly costs more
     assert aside_m < 0.006
     assert up_m < 0.006
+
+
+@pytest.mark.parametrize("name", ["RBDS001_T25", "RBDS004_T35", "RBDS005_T45"])
+def test_the_place_is_that_of_markers_on_runners_of_a_treadmill(data_dir: Path, name: str) -> None:
+    path = data_dir / "rbds" / f"{name}.npz"
+    ran = treadmill_timeline(path)
+    with np.load(path) as d:
+        # without the slow wandering over the belt, which one sensor cannot tell
+        t_s, true_m = d["t"] - d["t"][0], np.stack((d["pelvis_ml_detrended_m"], d["pelvis_up_m"]), axis=1)
+    errors, ranges = [], []
+    for now_s in np.arange(12.0, 28.0, 0.137):
+        way = path_m(ran, now_s)
+        contacts = ran.column("initial_contact_s", ran.steps_between(0.0, now_s))
+        stride_s = contacts[-1] - contacts[-3]
+        at_s = now_s - stride_s + stride_s / 64 * np.arange(1, 65)
+        there = np.stack([np.interp(at_s, t_s, true_m[:, i]) for i in range(2)], axis=1)
+        errors.append((way - (there - there.mean(axis=0)))[-1])
+        ranges.append(np.ptp(there, axis=0))
+    aside_m, up_m = np.sqrt(np.mean(np.square(errors), axis=0))
+    assert aside_m < 0.005
+    assert up_m < 0.007
+    # and that is little against what is to be seen
+    assert np.mean(ranges, axis=0)[1] > 10 * up_m
 
 
 def test_its_ranges_are_the_metrics_of_the_step(ran: Timeline) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import nan
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from tests.view_panels import (
     steps_of,
     take_steps,
     texts,
+    treadmill_timeline,
     usual,
 )
 
@@ -101,6 +103,27 @@ def test_the_figure_is_that_of_the_live_table(timeline: Timeline) -> None:
     pairs = [value for _, value in readings.values["contact_time_s"]]
     assert len(pairs) == REMEMBERED_STEPS
     assert recent(ran, "contact_time_s", last_contact_s(ran)).value == pytest.approx(np.median(pairs))
+
+
+def test_the_tiles_of_a_runner_on_a_treadmill_show_what_plate_and_markers_measured(data_dir: Path) -> None:
+    path = data_dir / "rbds" / "RBDS004_T35.npz"
+    ran = treadmill_timeline(path)
+    with np.load(path) as d:
+        contact_s = d["ic"] - d["t"][0]
+        measured = {
+            "cadence_spm": 60.0 / np.diff(contact_s, prepend=np.nan),
+            "contact_time_s": d["to"] - d["ic"],
+            "pelvic_drop_deg": d["drop_from_ic_deg"],
+            "vertical_oscillation_m": np.append(d["vert_osc_per_step_m"], np.nan),
+        }
+    now_s = 25.0
+    last = np.flatnonzero(contact_s <= now_s)[-20:]
+    # four standard errors: of the median of twenty steps of 2.3 spm each, of a run's mean (docs/accuracy.md)
+    within = {"cadence_spm": 2.6, "contact_time_s": 0.029, "pelvic_drop_deg": 0.9, "vertical_oscillation_m": 0.008}
+    for name, values in measured.items():
+        shown_value = recent(ran, name, now_s).value
+        assert shown_value == pytest.approx(np.nanmedian(values[last]), abs=within[name]), name
+        assert tile_view(ran, name, now_s).number == FIGURES[name].text(shown_value)
 
 
 def test_what_comes_later_is_not_shown_before(timeline: Timeline) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QWidget
 
-from pelvis.data import CoreOutput, Motion, Reference, References, Side, Step
+from pelvis.data import STANDARD_GRAVITY_MPS2, CoreOutput, Motion, Reference, References, Samples, Side, Step
 from pelvis.metrics import METRICS
 from pelvis.simulate import Scenario
 from sensor_host.view.lettering import Label
@@ -52,8 +53,26 @@ def _said(scenario: Scenario) -> Sequence[CoreOutput]:
 
 def simulated_timeline(scenario: Scenario) -> Timeline:
     """Return what a simulated run said, motion as well."""
+    return timeline_of(_said(scenario))
+
+
+@cache
+def _said_on_treadmill(path: Path) -> Sequence[CoreOutput]:
+    with np.load(path) as d:
+        acc_mps2 = d["acc_g"].astype(np.float64) * STANDARD_GRAVITY_MPS2
+        samples = Samples(d["t"] - d["t"][0], acc_mps2, np.radians(d["gyr_dps"].astype(np.float64)), float(d["fs"]))
+    return run(samples, motion=True)
+
+
+def treadmill_timeline(path: Path) -> Timeline:
+    """Return what a run of the Fukuchi set said, whose time begins with its first sample."""
+    return timeline_of(_said_on_treadmill(path))
+
+
+def timeline_of(said: Iterable[CoreOutput]) -> Timeline:
+    """Return a timeline that took all of it."""
     timeline = Timeline()
-    for item in _said(scenario):
+    for item in said:
         if isinstance(item, Motion):
             angles = (item.obliquity_deg, item.tilt_deg, item.rotation_deg)
             timeline.take_motion(item.t_s, np.column_stack((item.acc_g, *angles)).astype(np.float32))
