@@ -11,6 +11,8 @@ from statistics import fmean, linear_regression, median, stdev
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace as changed
 
 from pelvis.baselines import (
@@ -214,6 +216,12 @@ def test_a_speed_counts_at_the_multiples_of_a_quarter_on_both_sides(
     speed_mps: float | None, at: list[float | None]
 ) -> None:
     assert list(speeds_at(speed_mps)) == at
+
+
+@given(st.floats(1.5, 6.5), st.lists(st.floats(0.0, 0.249), min_size=1, max_size=8))
+def test_runs_at_speeds_closer_than_a_quarter_have_one_in_common(least_mps: float, more: list[float]) -> None:
+    speeds = [least_mps, *(least_mps + by for by in more)]
+    assert set.intersection(*({*speeds_at(speed)} for speed in speeds))
 
 
 def test_steps_at_another_speed_are_carried_to_the_one_they_count_at() -> None:

@@ -4,8 +4,8 @@
    coach, in the first `FRESH_S` after the warm-up, while no fault of that metric stood or had been told.
 2. A step is gathered once the coach's median has moved past it without a fault: steps before the moment at which a
    fault shows are in that median, and never get in.
-3. A step counts at each multiple of `SPEED_STEP_MPS` closer than `MATCHED_MPS`, carried there by `SLOPES`. Speeds
-   that differ by half a step from run to run always have one in common.
+3. A step counts at each multiple of `SPEED_STEP_MPS` closer than `MATCHED_MPS`, carried there by `SLOPES`. So runs
+   whose speeds lie closer together than that always have one in common.
 4. Runs are combined by medians: of four runs, one that was wrong from its beginning to its end moves the baseline no
    further than among the other three.
 """
@@ -43,7 +43,7 @@ SLOPES: Mapping[str, float] = {
 # 20 min of running: with the warm-up half an hour, which an everyday run lasts; what comes later in a long one is what
 # the rule `fatigue` shall see
 FRESH_S = 1200.0
-# 200 steps, of one side half as many: their median errs by a fifth of the spread at most, for neighbours are alike
+# 200 steps, of one side half as many: their median errs by a tenth of the spread, by a fifth where neighbours are alike
 LEAST_STEPS = 200
 # 8 runs: two or three weeks. A median of as many is steady, and follows the season.
 RUNS_KEPT = 8
