@@ -158,7 +158,7 @@ class Phone:
         return self.page.inner_text(place)
 
     def until(self, condition: str, argument: object = None) -> None:
-        self.page.wait_for_function(f"(given) => {condition}", arg=argument, timeout=20_000)
+        self.page.wait_for_function(f"(given) => {condition}", arg=argument, timeout=60_000)
 
     def until_text(self, place: str, pattern: str) -> None:
         self.until("new RegExp(given[1]).test(document.querySelector(given[0])?.textContent ?? '')", [place, pattern])
