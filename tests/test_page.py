@@ -941,6 +941,38 @@ def test_cues_are_announced_and_buttons_have_names_and_room_for_a_thumb(host: Ho
         assert box["y"] > 844 / 2
 
 
+def test_the_screen_stays_on_again_after_the_phone_was_locked(host: Host, phone: Open) -> None:
+    seen = phone(host.link)
+    # the browser lets a lock go when the page is hidden
+    seen.page.evaluate(
+        "() => { WakeLock.prototype.request = async () => { locks.push(1); return {released: true}; }; }"
+    )
+    seen.page.click("#start")
+    seen.until("locks.length === 1")
+    seen.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+    seen.until("locks.length === 2")
+
+
+def test_the_browser_lets_the_page_ask_and_run_nothing_from_elsewhere(host: Host, phone: Open) -> None:
+    seen = phone(host.link)
+    held_back = seen.page.evaluate(
+        """async () => {
+            const held = [];
+            document.addEventListener("securitypolicyviolation", (event) => held.push(event.effectiveDirective));
+            await fetch("http://127.0.0.1:9/").catch(() => {});
+            const script = document.createElement("script");
+            script.textContent = "globalThis.ran = true";
+            document.body.append(script);
+            document.body.append(Object.assign(new Image(), {src: "http://127.0.0.1:9/x.png"}));
+            document.body.setAttribute("onclick", "globalThis.ran = true");
+            document.body.click();
+            await new Promise((done) => setTimeout(done, 100));
+            return [globalThis.ran ?? false, ...held.sort()];
+        }"""
+    )
+    assert held_back == [False, "connect-src", "img-src", "script-src-attr", "script-src-elem"]
+
+
 def test_the_page_can_be_installed(host: Host, phone: Open) -> None:
     seen = phone(host.link)
     manifest = json.loads(seen.page.evaluate("async () => await (await fetch('page.webmanifest')).text()"))
