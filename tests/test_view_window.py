@@ -19,7 +19,7 @@ from sensor_host.broker_client import BrokerAddress
 from sensor_host.config import MqttConfig
 from sensor_host.ports import SessionState
 from sensor_host.view.remembered import Remembered, recall, remember
-from sensor_host.view.roster import Roster, Runner
+from sensor_host.view.roster import Pace, Roster, Runner
 from sensor_host.view.theme import SUN
 from sensor_host.view.timeline import MOTION_COLUMNS, Timeline
 from sensor_host.view.waves import TRACES, Waves, thinned
@@ -192,6 +192,33 @@ def test_a_range_grows_at_once_and_shrinks_only_after_a_while(qtbot: QtBot) -> N
     assert ranges[9.5] == (-2, 4)
     assert ranges[10.1] == ranges[20.0] == ranges[22.8] == (-2, 6)
     assert ranges[24.0] == (-2, 4)
+
+
+@pytest.mark.parametrize("rate", [0.5, 1.0, 4.0])
+def test_the_present_moves_evenly_though_what_is_heard_comes_in_portions(rate: float) -> None:
+    pace = Pace()
+    rng = np.random.default_rng(1)
+    arrivals = [(5.0 + end_s / rate + rng.uniform(0.0, 0.03), end_s) for end_s in np.arange(0.0, 20.0, 0.08)]
+    shown: list[float] = []
+    clock_s = 0.0
+    for received_s, end_s in arrivals:
+        pace.take(received_s, end_s)
+        while clock_s < received_s:
+            shown.append(pace.now_s(clock_s))
+            clock_s += 1 / 30
+    steps = np.diff(shown[-100:])
+    # a thirtieth of a second of session time from frame to frame, and never far from what was heard last
+    assert np.all(steps >= 0)
+    assert steps.mean() == pytest.approx(rate / 30, rel=0.05)
+    assert steps.max() < 3 * rate / 30
+    assert abs(shown[-1] - arrivals[-1][1]) < 0.3 + 0.1 * rate
+
+
+def test_the_present_is_where_the_run_is_after_a_burst() -> None:
+    pace = Pace()
+    for i in range(1000):
+        pace.take(0.001 * i, 0.1 * i)
+    assert pace.now_s(1.0) <= 100.0 + 0.3
 
 
 # ---------------------------------------------------------------- what is missing, in words

@@ -1,4 +1,4 @@
-"""One runner, large: waves or mean strides, the pelvis, tiles, each as wide as the user drew it."""
+"""One runner, large: waves or mean strides, the pelvis, tiles and strips, each as wide as the user drew it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sensor_host.view.health import Health
 from sensor_host.view.line import Line
 from sensor_host.view.panel import Panel, Turns
 from sensor_host.view.stride_view import StrideView
+from sensor_host.view.strips import Strips
 from sensor_host.view.theme import Theme
 from sensor_host.view.tiles import Tiles
 from sensor_host.view.timeline import Timeline
@@ -22,7 +23,11 @@ TITLE_PX: Final = 20
 GAP_PX: Final = 6
 
 # shares of a window that was never divided by hand
-FIRST_SIZES: Final[Mapping[str, tuple[int, ...]]] = {"rows": (420, 230), "upper": (960, 300)}
+FIRST_SIZES: Final[Mapping[str, tuple[int, ...]]] = {
+    "rows": (400, 250),
+    "upper": (960, 300),
+    "lower": (640, 620),
+}
 
 
 class Focus(QWidget):
@@ -39,16 +44,17 @@ class Focus(QWidget):
     def __init__(self, sizes: Mapping[str, Sequence[int]], frame_s: float) -> None:
         super().__init__()
         self.title, self.health = Line(TITLE_PX, "strong"), Health()
-        self.waves, self.belt, self.tiles = Waves(), Belt(), Tiles()
+        self.waves, self.belt, self.tiles, self.strips = Waves(), Belt(), Tiles(), Strips()
         self.strides = StrideView(compact=True)
-        self._panels: tuple[Panel, ...] = (self.health, self.waves, self.strides, self.belt, self.tiles)
+        self._panels: tuple[Panel, ...] = (self.health, self.waves, self.strides, self.belt, self.tiles, self.strips)
         self._turns = Turns(frame_s)
         self._curves = QStackedWidget()
         for part in (self.waves, self.strides):
             self._curves.addWidget(part)
         upper = _splitter(Qt.Orientation.Horizontal, (self._curves, self.belt))
-        rows = _splitter(Qt.Orientation.Vertical, (upper, self.tiles))
-        self._splitters = {"upper": upper, "rows": rows}
+        lower = _splitter(Qt.Orientation.Horizontal, (self.tiles, self.strips))
+        rows = _splitter(Qt.Orientation.Vertical, (upper, lower))
+        self._splitters = {"upper": upper, "lower": lower, "rows": rows}
         for name, splitter in self._splitters.items():
             wanted = tuple(sizes.get(name, ()))
             # a size for each part, and not all of them nothing

@@ -11,16 +11,20 @@ from sensor_host.view.theme import Weight, elided, metrics
 
 
 class Line(QWidget):
-    """A line of text of one size; it is painted anew only when its text or colour changes."""
+    """A line of text of one size; it is painted anew only when its text or colour changes.
 
-    def __init__(self, px: int, weight: Weight = "plain", align: Align = "left") -> None:
+    With ``whole`` it takes the room its text needs, and others have to make way.
+    """
+
+    def __init__(self, px: int, weight: Weight = "plain", align: Align = "left", *, whole: bool = False) -> None:
         super().__init__()
         self.text = ""
         self._color = "#808080"
         self._px = px
         self._weight: Weight = weight
         self._align: Align = align
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        wide = QSizePolicy.Policy.Fixed if whole else QSizePolicy.Policy.Expanding
+        self.setSizePolicy(wide, QSizePolicy.Policy.Fixed)
 
     def say(self, text: str, color: str) -> None:
         """Show this from now on."""

@@ -45,7 +45,7 @@ class Pace:
         rate = (last[1] - first[1]) / took_s if took_s > 0.5 * PACE_S else 1.0
         # delay is never negative: who came soonest tells where the session is
         ahead_s = max(end_s - rate * received_s for received_s, end_s in self._arrivals)
-        now_s = min(ahead_s + rate * clock_s, last[1] + AHEAD_S * rate)
+        now_s = min(ahead_s + rate * clock_s, last[1] + AHEAD_S)
         self._last_s = max(self._last_s, now_s)
         return self._last_s
 

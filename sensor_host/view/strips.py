@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
@@ -51,7 +51,7 @@ class StripsView:
 class Strips(QWidget):
     """Step-by-step strips of some metrics."""
 
-    period_s: Final = 0.1
+    period_s: ClassVar[float] = 0.1
 
     picked = Signal(float)
     """A time was clicked."""

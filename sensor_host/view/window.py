@@ -86,11 +86,11 @@ class Window(QWidget):
         self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.words.setFont(font(WORDS_PX))
         self.words.setTextFormat(Qt.TextFormat.PlainText)
-        self.state, self._hint = Line(LINE_PX), Line(LINE_PX, align="right")
+        self.state, self._hint = Line(LINE_PX), Line(LINE_PX, whole=True)
         self.focus_page = Focus(self._remembered.sizes, FRAME_S)
         self.grid, self.number = Grid(FRAME_S), Number()
         self.grid.chosen.connect(self.focus_on)
-        self.focus_page.tiles.chosen.connect(self._enlarge)
+        self.focus_page.tiles.chosen.connect(self.enlarge)
         self.help = Help(self)
         self.waves = self.focus_page.waves
         self.waves.set_span(min(SPANS_S, key=lambda span_s: abs(span_s - self._remembered.span_s)))
@@ -110,8 +110,8 @@ class Window(QWidget):
         for page in (self.words, self.grid, self.focus_page, self.number):
             self._pages.addWidget(page)
         last = QHBoxLayout()
-        last.addWidget(self.state, 12)
-        last.addWidget(self._hint, 1)
+        last.addWidget(self.state, 1)
+        last.addWidget(self._hint)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(GAP_PX, GAP_PX, GAP_PX, GAP_PX)
         whole.setSpacing(GAP_PX)
@@ -240,7 +240,7 @@ class Window(QWidget):
             "freeze": self.freeze,
             "earlier": partial(self._move, -1),
             "later": partial(self._move, 1),
-            "number": partial(self._enlarge, ""),
+            "number": partial(self.enlarge, ""),
             "strides": self.focus_page.turn,
             "lap": partial(self._command, "mark", kind="lap"),
             "mark": partial(self._command, "mark", kind="note"),
@@ -295,7 +295,7 @@ class Window(QWidget):
             wanted_s = self.frozen_s + step_s
             self.frozen_s = float(np.clip(wanted_s, runner.timeline.begin_s, runner.timeline.end_s))
 
-    def _enlarge(self, metric: str) -> None:
+    def enlarge(self, metric: str) -> None:
         """Show one number, that of a tile or the last one, or all else again."""
         if metric:
             self.number.set_metric(metric)

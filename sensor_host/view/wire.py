@@ -227,6 +227,8 @@ class Wire:
         import aiomqtt
 
         self._loop = asyncio.get_running_loop()
+        # when a connection breaks the client leaves futures behind and calls that find it closed; it is said by `_tell`
+        self._loop.set_exception_handler(lambda _loop, _context: None)
         self._listening = asyncio.current_task()
         self._begun.set()
         retry_s = RETRY_MIN_S
