@@ -7,7 +7,8 @@ from math import nan
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QWheelEvent
 from pytestqt.qtbot import QtBot
 
 from pelvis.data import Gap, Marker, Side, Speed
@@ -280,6 +281,38 @@ def test_what_is_clicked_is_a_time_and_the_mouse_points(qtbot: QtBot, timeline: 
     qtbot.mouseMove(strips, middle)
     qtbot.waitUntil(lambda: cursor.at is not NOWHERE)
     assert cursor.at.t_s == pytest.approx(signal.args[0], abs=0.2)
+
+
+def test_the_wheel_shows_more_or_fewer_minutes(qtbot: QtBot, timeline: Timeline) -> None:
+    strips = shown(qtbot, timeline, 110.0, span_s=300.0)
+    for turned, span_s in ((120, 120.0), (120, 60.0), (120, 60.0), (-120, 120.0)):
+        at = QPointF(400.0, 200.0)
+        wheel = QWheelEvent(
+            at, at, QPoint(), QPoint(0, turned), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase, False,
+        )  # fmt: skip
+        strips.wheelEvent(wheel)
+        assert strips.span_s == span_s
+    strips.show_at(timeline, 110.0)
+    assert strips.view is not None
+    assert strips.view.to_s - strips.view.from_s == pytest.approx(120.0)
+
+
+def test_a_click_on_a_title_shows_another_metric_and_none_twice(qtbot: QtBot, timeline: Timeline) -> None:
+    strips = shown(qtbot, timeline, 110.0, names=("contact_time_s", "cadence_spm"))
+    (title,) = (label for label in strips.labels if label.text == "contact time, ms")
+    strips.show()
+    with qtbot.assertNotEmitted(strips.picked):
+        qtbot.mouseClick(strips, Qt.MouseButton.LeftButton, pos=title.ink.center().toPoint())
+    # cadence, the next in the table, is shown already
+    assert strips.names == ("pelvic_drop_deg", "cadence_spm")
+    strips.show_at(timeline, 110.0)
+    look(strips)
+    assert "pelvic drop, deg" in texts(strips)
+    qtbot.mouseClick(strips, Qt.MouseButton.RightButton, pos=title.ink.center().toPoint())
+    assert strips.names == ("contact_time_s", "cadence_spm")
+    strips.turn(0, -1)
+    assert strips.names[0] == "rotation_range_deg"
 
 
 def test_the_cursor_reads_off_the_nearest_step_of_each_strip(qtbot: QtBot, timeline: Timeline) -> None:

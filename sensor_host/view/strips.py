@@ -14,10 +14,21 @@ from typing import ClassVar, Final
 
 import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from pelvis.data import Array, Side
+from pelvis.metrics import METRICS
 from sensor_host.screen import clock_text
 from sensor_host.view.cursor import NOWHERE, Cursor, Pointed
 from sensor_host.view.figures import FIGURES
@@ -86,6 +97,17 @@ class Strips(QWidget):
     def set_span(self, span_s: float) -> None:
         """Show so many seconds from the next moment on."""
         self.span_s, self._key = span_s, None
+
+    def widen(self, by: int) -> None:
+        """Show more minutes, or fewer with a negative number: so many places on in `SPANS_S`."""
+        place = min(range(len(SPANS_S)), key=lambda i: abs(SPANS_S[i] - self.span_s))
+        self.set_span(SPANS_S[min(max(place + by, 0), len(SPANS_S) - 1)])
+
+    def turn(self, strip: int, by: int = 1) -> None:
+        """Let a strip show another metric: the next in the table that no other strip shows."""
+        free = [name for name in METRICS if name == self.names[strip] or name not in self.names]
+        chosen = free[(free.index(self.names[strip]) + by) % len(free)]
+        self.set_names((*self.names[:strip], chosen, *self.names[strip + 1 :]))
 
     def follow(self, cursor: Cursor) -> None:
         """Point with this cursor where the mouse is, and draw where it points."""
@@ -213,14 +235,29 @@ class Strips(QWidget):
         return view.from_s + (at.x() - plot.left()) / plot.width() * (view.to_s - view.from_s)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        on_title = self._head_at(event.position()) is not None
+        self.setCursor(Qt.CursorShape.PointingHandCursor if on_title else Qt.CursorShape.ArrowCursor)
         if self._cursor is not None:
             t_s = self._time_at(event.position())
             self._cursor.point(NOWHERE if t_s is None else Pointed(t_s))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
+        strip = self._head_at(event.position())
         t_s = self._time_at(event.position())
-        if t_s is not None:
+        if strip is not None:
+            self.turn(strip, -1 if event.button() is Qt.MouseButton.RightButton else 1)
+        elif t_s is not None:
             self.picked.emit(t_s)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        turned = event.angleDelta().y()
+        if turned:
+            self.widen(-1 if turned > 0 else 1)
+
+    def _head_at(self, at: QPointF) -> int | None:
+        """Return whose title is there."""
+        heads = _places(QRectF(self.rect()), len(self.names)).heads
+        return next((i for i, head in enumerate(heads) if _title_box(head).contains(at)), None)
 
     def leaveEvent(self, event: QEvent) -> None:
         if self._cursor is not None:
@@ -338,6 +375,10 @@ def _draw_sign(painter: QPainter, kind: str, centre: QPointF, size: float, color
     painter.drawPath(path)
 
 
+def _title_box(head: QRectF) -> QRectF:
+    return QRectF(head.left(), head.top(), 0.5 * head.width(), head.height())
+
+
 @dataclass(frozen=True, slots=True)
 class _Axes:
     """From times and values to places in a plot."""
@@ -382,7 +423,7 @@ def _draw_bands(painter: QPainter, places: _Places, view: StripsView, i: int, th
 def _draw_strip(painter: QPainter, places: _Places, view: StripsView, i: int, theme: Theme) -> Iterable[Label]:
     head, strip, axes = places.heads[i], view.strips[i], _axes(places, view, i)
     figure = FIGURES[strip.name]
-    half = QRectF(head.left(), head.top(), 0.5 * head.width(), head.height())
+    half = _title_box(head)
     yield fitted((f"{figure.title}, {figure.unit}", figure.title), half, theme.soft, weight="strong", most_px=15)
     if axes is None:
         yield fitted(("no step yet", "–"), places.plots[i], theme.soft, align="centre", most_px=16)
