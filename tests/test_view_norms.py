@@ -103,6 +103,14 @@ def test_the_speed_of_a_treadmill_counts_until_it_is_changed_any_other_for_five_
     assert timeline.speed_at(3005.1) is None
 
 
+def test_an_own_range_is_no_narrower_than_the_figure_is_written() -> None:
+    timeline = Timeline()
+    timeline.take(usual("contact_time_s", 0.231, 0.0001))
+    band = bands_at(timeline, "contact_time_s", 10.0).own
+    assert band is not None
+    assert (band.low, band.high) == (pytest.approx(0.230), pytest.approx(0.232))
+
+
 def test_a_place_is_a_word_and_a_shape() -> None:
     band = norm_band("cadence_spm", 3.5)
     assert band is not None

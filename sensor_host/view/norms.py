@@ -20,6 +20,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 
 from pelvis.baselines import MATCHED_MPS
+from pelvis.metrics import METRICS
 from pelvis.rules import CueSettings
 from sensor_host.view.timeline import Timeline
 
@@ -122,7 +123,8 @@ def own_band(timeline: Timeline, name: str) -> Band | None:
     reference = timeline.references.get(name)
     if reference is None or not isfinite(reference.mean):
         return None
-    spread = OWN_SPREADS * reference.sd if isfinite(reference.sd) else 0.0
+    # no narrower than the figure is written: else nothing could be within
+    spread = max(OWN_SPREADS * reference.sd if isfinite(reference.sd) else 0.0, METRICS[name].resolution)
     source = f"of {reference.runs} runs" if reference.runs else "of this run"
     return Band(reference.mean - spread, reference.mean + spread, "own", source, source)
 

@@ -194,9 +194,9 @@ def _places(rect: QRectF, *, per_foot: bool) -> _Places:
         half = 0.5 * column.height()
         left = QRectF(column.left(), column.top(), column.width(), 0.94 * half)
         right = left.translated(0.0, 1.06 * half)
-        if per_foot:
-            title.setRight(column.left() - rim)
-            difference = QRectF(column.left(), title.top(), column.width(), line)
+        # titles of all tiles are of one size, whether a difference stands beside them or not
+        title.setRight(column.left() - rim)
+        difference = QRectF(column.left(), title.top(), column.width(), line)
     else:
         row = min(line, 0.24 * middle.height())
         number = middle.adjusted(0.0, 0.0, 0.0, -2.6 * row)
