@@ -398,3 +398,16 @@ def test_on_a_real_display_it_opens_and_ends_with_a_signal(needs: Needs, run: Ru
 
 def test_the_first_page_is_that_of_the_run(window: ReplayWindow) -> None:
     assert window.pages.currentIndex() == RUN
+
+
+def test_what_is_usual_at_the_speed_is_drawn_beside_the_strides(window: ReplayWindow, press: Press) -> None:
+    put(window, 100.0)
+    press(Qt.Key.Key_2)
+    press(Qt.Key.Key_N)
+    # the simulated runner's 3.2 m/s, as far as they are known
+    assert "compared with what is usual at 3." in window.strides.texts()[0]
+    press(Qt.Key.Key_N)
+    assert "compared" not in window.strides.texts()[0]
+    put(window, 3.0)
+    press(Qt.Key.Key_N)
+    assert window.state.text == "nothing is known of what is usual at an unknown speed"

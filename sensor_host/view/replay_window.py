@@ -32,7 +32,8 @@ from sensor_host.view.loading import Loading
 from sensor_host.view.overlay import Help
 from sensor_host.view.panel import Turns
 from sensor_host.view.remembered import Remembered, recall, remember
-from sensor_host.view.stride_view import LAST_S, StrideView
+from sensor_host.view.stride_norms import norm_at
+from sensor_host.view.stride_view import LAST_S, Compared, StrideView
 from sensor_host.view.theme import SIDE_LOOKS, THEMES, Theme, font, other_theme
 from sensor_host.view.timeline import MOTION_COLUMNS, Timeline
 from sensor_host.view.transport import Section, Transport
@@ -115,6 +116,7 @@ class ReplayWindow(QWidget):
         self.theme: Theme = THEMES[self._remembered.theme]
         self._told, self._told_until_s = "", 0.0
         self._chosen: Chosen | None = None
+        self._norm: Compared | None = None
         self._turns = Turns(FRAME_S)
         self.cursor_of_all = Cursor()
         self.title = Line(TITLE_PX, "strong")
@@ -211,7 +213,7 @@ class ReplayWindow(QWidget):
         if page == RUN:
             self.run.show_at(timeline, now_s, clock_s)
         elif page == STRIDES and self._turns.come(self.strides, clock_s):
-            self.strides.compare_with(self._chosen.compared() if self._chosen is not None else None)
+            self.strides.compare_with(self._compared_strides())
             self.strides.show_at(timeline, now_s)
         elif page == COMPARISON and self._turns.come(self.comparison, clock_s):
             self.comparison.show_at(timeline, now_s)
@@ -280,6 +282,7 @@ class ReplayWindow(QWidget):
             "section_none": self._clear_section,
             "compare": self.compare_with_this,
             "compare_none": self._compare_with_nothing,
+            "norm": self.show_norm,
             "feet": self._next_feet,
             "swap": self._swap,
             "wider": partial(self._change_span, 1),
@@ -352,12 +355,34 @@ class ReplayWindow(QWidget):
 
     def choose(self, chosen: Chosen | None) -> None:
         """Compare with this; None: with nothing."""
-        self._chosen = chosen
+        self._chosen, self._norm = chosen, None
         self.comparison.choose(chosen)
         self._turns.reset()
 
     def _compare_with_nothing(self) -> None:
         self.choose(None)
+
+    def show_norm(self) -> None:
+        """Draw what is usual at the section's speed beside the strides, or what was chosen again."""
+        if self._norm is not None:
+            self._norm = None
+        else:
+            now_s = self.now_s
+            section = self._transport.section or Section(now_s - LAST_S, now_s)
+            timeline = self.session.timeline
+            speeds = timeline.column("speed_mps", timeline.steps_between(section.from_s, section.to_s))
+            known = speeds[np.isfinite(speeds)]
+            speed_mps = float(np.median(known)) if len(known) else float("nan")
+            self._norm = norm_at(speed_mps)
+            if self._norm is None:
+                how = f"at {speed_mps:.1f} m/s" if len(known) else "at an unknown speed"
+                self.tell(f"nothing is known of what is usual {how}")
+        self._turns.reset()
+
+    def _compared_strides(self) -> Compared | None:
+        if self._norm is not None:
+            return self._norm
+        return self._chosen.compared() if self._chosen is not None else None
 
     def _compare_with_the_other(self) -> None:
         other = next(each for each in self.sessions if each is not self.session)

@@ -60,10 +60,11 @@ _LINES: Final = {Side.LEFT: Qt.PenStyle.SolidLine, Side.RIGHT: Qt.PenStyle.DashL
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What is compared with: its name as it is shown, and its curves."""
+    """What is compared with: its name as it is shown, its curves, and what is behind them where it is not strides."""
 
     name: str
     curves: SectionCurves
+    behind: str = ""
 
 
 class StrideView(QWidget):
@@ -194,7 +195,7 @@ def words_about(curves: SectionCurves, compared: Compared | None) -> str:
     """Return how many strides are behind the curves, and why others were left out."""
     parts = [_counted("", curves)]
     if compared is not None:
-        parts.append(_counted(f"{compared.name}: ", compared.curves))
+        parts.append(compared.behind or _counted(f"{compared.name}: ", compared.curves))
     return "     ".join(parts)
 
 
@@ -243,7 +244,8 @@ class _Mean:
         self.spread.setPen(pg.mkPen(color, width=5.0))
 
     def draw(self, curve: int, side: SideCurves | None, bottom: float) -> None:
-        shown = side is not None and side.n > 0
+        # a norm has no curve of some
+        shown = side is not None and side.n > 0 and bool(np.isfinite(side.mean[curve]).all())
         for item in (self.band, self.mean, self.toe_off, self.spread):
             item.setVisible(shown)
         if side is None or not shown:
@@ -341,7 +343,7 @@ class _Plot(QWidget):
         edges = [
             side.mean[self._index] + sign * np.nan_to_num(side.sd[self._index])
             for side in sides
-            if side.n
+            if side.n and np.isfinite(side.mean[self._index]).all()
             for sign in (-1.0, 1.0)
         ]
         if not edges:
@@ -384,6 +386,7 @@ class _Plot(QWidget):
         if compared is not None:
             means = [compared.curves.sides[side].mean[self._index] for side in SIDES]
             values = [f"{np.interp(self._percent, PERCENT, mean):.{self.curve.decimals}f}" for mean in means]
+            values = ["–" if value == "nan" else value for value in values]
             parts.append(f"<span style='color:{self._theme.other}'>{' / '.join(values)}</span>")
         return "&nbsp; ".join(parts)
 

@@ -65,6 +65,7 @@ REPLAY_KEYS: Final = (
     _letter("section_none", "u", "no section"),
     _letter("compare", "r", "compare with this section, or with the last minute"),
     _letter("compare_none", "x", "compare with nothing"),
+    _letter("norm", "n", "strides beside what is usual at their speed, or not"),
     _letter("feet", "b", "compare the steps of both feet, the left one, the right one"),
     _letter("swap", "s", "the other of two recordings"),
     WindowKey("page", "1 2 3", ("1", "2", "3"), "waves, strides, comparison"),
