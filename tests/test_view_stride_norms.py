@@ -64,5 +64,7 @@ def test_what_nothing_is_known_of_is_not_drawn(qtbot: QtBot) -> None:
         known = CURVES[i].column in ("obliquity_deg", "rotation_deg")
         assert plot.there[Side.LEFT].mean.isVisible() is known
         assert plot.there[Side.LEFT].toe_off.isVisible() is known
+        # the same for both feet: drawn once
+        assert not plot.there[Side.RIGHT].mean.isVisible()
     assert "16 runners" in view.texts()[1]
     assert "none for accelerations" in view.texts()[1]

@@ -149,5 +149,17 @@ def test_the_playhead_and_a_lap_are_seen_where_they_are(bar: TransportBar, timel
     assert (standing, running) == (theme.panel, theme.grid)
 
 
+@pytest.mark.parametrize("width_px", [640, 1000, 2500])
+def test_the_cadence_is_one_line_at_any_width(bar: TransportBar, timeline: Timeline, width_px: int) -> None:
+    bar.resize(width_px, HEIGHT_PX)
+    bar.show_at(timeline, 0.0)
+    image = bar.grab().toImage()
+    begin, end = (round(bar.place_of(t_s)) for t_s in (10.0, 128.0))
+    rows = range(HEIGHT_PX - 50, HEIGHT_PX)
+    ground = {DARK.grid, DARK.panel}
+    drawn = [any(QColor(image.pixel(x, y)).name() not in ground for y in rows) for x in range(begin, end)]
+    assert sum(drawn) > 0.98 * len(drawn)
+
+
 def test_times_read_as_people_read_them() -> None:
     assert [clock_words(t_s) for t_s in (0.0, 65.25, 3599.96, 3725.3)] == ["0:00.0", "1:05.2", "1:00:00.0", "1:02:05.3"]

@@ -66,7 +66,7 @@ def norm_at(speed_mps: float) -> Compared | None:
         for side in SIDES
     }
     name = f"what is usual at {speed_mps:.1f} m/s"
-    return Compared(name, SectionCurves(0.0, 0.0, sides, {}), f"usual: {SOURCE}; none for accelerations")
+    return Compared(name, SectionCurves(0.0, 0.0, sides, {}), f"usual: {SOURCE}; none for accelerations", one=True)
 
 
 def _whole(points: Array) -> Array:

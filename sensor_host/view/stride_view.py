@@ -65,6 +65,8 @@ class Compared:
     name: str
     curves: SectionCurves
     behind: str = ""
+    one: bool = False
+    """Both feet have the same: it is drawn once."""
 
 
 class StrideView(QWidget):
@@ -331,7 +333,7 @@ class _Plot(QWidget):
         height = high - low
         for step, side in enumerate(SIDES):
             self.here[side].draw(self._index, curves.sides[side], low + height * (0.02 + 0.035 * step))
-            other = compared.curves.sides[side] if compared is not None else None
+            other = compared.curves.sides[side] if compared is not None and not (step and compared.one) else None
             self.there[side].draw(self._index, other, low + height * (0.10 + 0.035 * step))
         self._say()
 

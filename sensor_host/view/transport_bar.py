@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import ClassVar, Final
 
 import numpy as np
@@ -33,6 +34,8 @@ NEAR_PX: Final = 4
 CADENCE_SPM: Final = (140.0, 200.0)
 # 1 g: the standard deviation of fast running
 SHAKING_G: Final = 1.0
+# 3 s: longer than a lost step or two
+PAUSE_S: Final = 3.0
 # a section is seen through
 SECTION_ALPHA: Final = 70
 # 0.5 s: how often the outline is painted anew while the session is being measured
@@ -277,23 +280,24 @@ class TransportBar(QWidget):
         if not known.any():
             return
         # a median for each two pixels: single steps are not seen at this size
-        place = (t_s[known] - self._transport.begin_s) / max(self._transport.end_s - self._transport.begin_s, 1e-9)
-        column = (place * self._span_px / 2.0).astype(np.intp)
-        order = np.flatnonzero(np.diff(column, prepend=-1, append=column[-1] + 1))
+        length_s = max(self._transport.end_s - self._transport.begin_s, 1e-9)
+        t_s, cadence = t_s[known], cadence[known]
+        column = ((t_s - self._transport.begin_s) / length_s * self._span_px / 2.0).astype(np.intp)
+        edges = np.flatnonzero(np.diff(column, prepend=-1, append=column[-1] + 1)).tolist()
         low_spm, high_spm = CADENCE_SPM
         height = self.height() - 4.0 - self._top_px
         painter.setPen(QPen(QColor(self._theme.text), self._theme.trace_width_px))
         line = QPolygonF()
-        last = -2
-        for first, end in zip(order[:-1].tolist(), order[1:].tolist(), strict=True):
-            if column[first] > last + 2:
+        last_s = -np.inf
+        for first, end in pairwise(edges):
+            if t_s[first] > last_s + PAUSE_S:
                 # somebody who stands has no cadence
                 painter.drawPolyline(line)
                 line = QPolygonF()
-            last = int(column[first])
-            share = (float(np.median(cadence[known][first:end])) - low_spm) / (high_spm - low_spm)
+            last_s = float(t_s[end - 1])
+            share = (float(np.median(cadence[first:end])) - low_spm) / (high_spm - low_spm)
             y = self.height() - 2.0 - height * min(max(share, 0.0), 1.0)
-            line.append(QPointF(EDGE_PX + 2.0 * last + 1.0, y))
+            line.append(QPointF(EDGE_PX + 2.0 * float(column[first]) + 1.0, y))
         painter.drawPolyline(line)
 
     def _paint_marks(self, painter: QPainter) -> None:
