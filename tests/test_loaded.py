@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -123,6 +125,17 @@ def test_markers_cues_and_the_heart_stand_where_they_came(run: LoadedSession) ->
     assert run.gaps == ()
     assert len(run.all(Step)) == len(run.steps)
     assert repr(run).startswith("<session of ada in run.mcap, 0.0 to 110.0 s:")
+
+
+def test_a_session_says_the_very_same_when_it_is_played(run: LoadedSession, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.json"
+    command = ["replay", str(run.path), "--speed", "max", "--broker", "off", "--no-console", "--summary", str(summary)]
+    assert call(command) == 0
+    played = json.loads(summary.read_text())
+    ours = msgspec.to_builtins(run.summary)
+    assert len(played["cues"]) == 2
+    for name in ("cues", "metrics", "steps", "sides", "activity_s", "heart_rate"):
+        assert played[name] == ours[name], name
 
 
 def test_nobody_is_coached_who_does_not_ask(run: LoadedSession) -> None:
