@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import statistics
@@ -54,8 +55,10 @@ def median_cost_of(arguments: Sequence[str], times: int) -> Cost:
 
 
 def hour() -> Path:
-    """Return a recording of one hour of a simulated runner, made once."""
-    path = CACHE / "hour.mcap"
+    """Return a recording of one hour of a simulated runner, made once for each state of what writes recordings."""
+    writers = sorted((ROOT / "sensor_host" / "recording").glob("*.py"))
+    mark = hashlib.sha256(b"".join(path.read_bytes() for path in writers)).hexdigest()[:8]
+    path = CACHE / f"hour-{mark}.mcap"
     if not path.exists():
         CACHE.mkdir(exist_ok=True)
         # a folder for whoever is interrupted: a half-made recording never passes for a whole one
