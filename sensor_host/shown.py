@@ -13,7 +13,7 @@ SHOWN: Final[tuple[Metric, ...]] = tuple(
         "contact_time_s",
         "flight_time_s",
         "pelvic_drop_deg",
-        "sway_m",
+        "pelvis_sway_m",
         "vertical_oscillation_m",
     )
 )

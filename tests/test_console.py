@@ -107,7 +107,7 @@ def test_what_is_unknown_is_a_dash_and_never_counted() -> None:
     readings = filled(step(1, cadence_spm=math.nan), step(2, cadence_spm=170.0), step(3, cadence_spm=math.nan))
     text = text_of(readings)
     assert row(text, "cadence").split()[1] == "170.0"
-    assert "–" in row(text, "sway")
+    assert "–" in row(text, "pelvis sway")
     assert "nan" not in text.lower()
 
 
@@ -123,14 +123,14 @@ def test_the_header_says_who_what_and_that_it_is_no_live_run() -> None:
 
 
 def test_the_link_its_losses_and_the_battery_are_shown() -> None:
-    shown = row(text_of(filled(health(lost=128))), "pelvis")
+    shown = row(text_of(filled(health(lost=128))), "pelvis  ")
     for part in ("connected", "1 234 notifications", "128 lost (1.3%)", "−61 dBm", "battery 87 %"):
         assert part in shown
 
 
 def test_an_estimated_loss_says_that_it_is_one() -> None:
     guessed = replace(health(lost=1280), loss_known_by=TimeBase.ARRIVAL)
-    assert "about 1 280 lost" in row(text_of(filled(guessed)), "pelvis")
+    assert "about 1 280 lost" in row(text_of(filled(guessed)), "pelvis  ")
     assert "about 1 280 samples lost" in status_line(filled(guessed))
     assert "about" not in text_of(filled(replace(health(lost=1280), loss_known_by=TimeBase.STAMPED)))
     assert "about" not in text_of(filled(replace(guessed, lost_samples=0)))
@@ -178,7 +178,9 @@ def test_brackets_survive_and_nothing_said_can_steer_the_terminal() -> None:
 
 @given(width=st.integers(1, 200), height=st.integers(1, 60))
 def test_a_screen_of_any_size_is_filled_without_overflow(width: int, height: int) -> None:
-    readings = filled(step(1, cadence_spm=170.0), stride(1, sway_m=0.04), cue(), health(), SinkState("mqtt", "ready"))
+    readings = filled(
+        step(1, cadence_spm=170.0), stride(1, pelvis_sway_m=0.04), cue(), health(), SinkState("mqtt", "ready")
+    )
     lines = frame(readings, width, height).lines
     assert 1 <= len(lines) <= height
     assert any("cadence" in part.text for line in lines for part in line) or height < 4
@@ -253,9 +255,9 @@ async def test_a_pipe_gets_each_cue_as_a_line_of_its_own() -> None:
 
 
 async def test_a_pipe_gets_a_line_with_everything_at_the_end_and_no_steering() -> None:
-    lines = await run_piped(step(1, cadence_spm=171.23), stride(1, sway_m=0.041), health())
+    lines = await run_piped(step(1, cadence_spm=171.23), stride(1, pelvis_sway_m=0.041), health())
     assert lines[-1].startswith("0:00:06")
-    assert "cadence 171.2 spm  sway 0.041 m  quality 0.90" in lines[-1]
+    assert "cadence 171.2 spm  pelvis sway 0.041 m  quality 0.90" in lines[-1]
     assert "\x1b" not in "".join(lines)
 
 

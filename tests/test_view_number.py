@@ -29,7 +29,7 @@ def timeline() -> Timeline:
     made = Timeline()
     left = {"pelvic_drop_deg": 4.6, "contact_time_s": 0.2243, "vertical_oscillation_m": 0.1044}
     right = {"pelvic_drop_deg": 2.9, "contact_time_s": 0.2262, "vertical_oscillation_m": 0.1061}
-    both = {"cadence_spm": 171.44, "flight_time_s": 0.1282, "sway_m": 0.0314}
+    both = {"cadence_spm": 171.44, "flight_time_s": 0.1282, "pelvis_sway_m": 0.0314}
     take_steps(made, 300, left | both, right | both)
     made.take(Speed(9.0, 3.5, "treadmill"))
     return made

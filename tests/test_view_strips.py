@@ -33,7 +33,7 @@ def timeline() -> Timeline:
     made = Timeline()
     left = {"pelvic_drop_deg": 5.0, "contact_time_s": 0.240, "vertical_oscillation_m": 0.100}
     right = {"pelvic_drop_deg": 2.0, "contact_time_s": 0.220, "vertical_oscillation_m": 0.110}
-    both = {"cadence_spm": 171.44, "flight_time_s": 0.1282, "sway_m": 0.0314}
+    both = {"cadence_spm": 171.44, "flight_time_s": 0.1282, "pelvis_sway_m": 0.0314}
     take_steps(made, 300, left | both, right | both)
     return made
 

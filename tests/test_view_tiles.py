@@ -46,7 +46,7 @@ def timeline() -> Timeline:
     made = Timeline()
     left = {"pelvic_drop_deg": 4.6, "contact_time_s": 0.2243, "vertical_oscillation_m": 0.1044}
     right = {"pelvic_drop_deg": 2.9, "contact_time_s": 0.2262, "vertical_oscillation_m": 0.1061}
-    both = {"cadence_spm": 171.44, "flight_time_s": 0.1282, "sway_m": 0.0314}
+    both = {"cadence_spm": 171.44, "flight_time_s": 0.1282, "pelvis_sway_m": 0.0314}
     take_steps(made, 40, left | both, right | both)
     made.take(Speed(9.0, 3.5, "treadmill"))
     return made
@@ -69,7 +69,7 @@ def shown(qtbot: QtBot, timeline: Timeline, now_s: float, name: str, width: int 
     [
         ("contact_time_s", 0.2436, "244"),
         ("cadence_spm", 171.44, "171.4"),
-        ("sway_m", 0.0314, "31"),
+        ("pelvis_sway_m", 0.0314, "31"),
         ("pelvic_drop_deg", -1.26, "−1.3"),
         ("pelvic_drop_deg", -0.04, "0.0"),
         ("velocity_loss_mps", 0.333, "0.33"),
@@ -138,7 +138,7 @@ def test_sides_and_their_difference_are_shown_where_a_metric_has_sides(timeline:
     drop = tile_view(timeline, "pelvic_drop_deg", 23.7)
     assert (drop.left, drop.right, drop.difference) == ("4.6", "2.9", "L−R +1.7")
     assert tile_view(timeline, "cadence_spm", 23.7).difference == ""
-    assert tile_view(timeline, "sway_m", 23.7).difference == ""
+    assert tile_view(timeline, "pelvis_sway_m", 23.7).difference == ""
 
 
 def test_contact_times_of_the_feet_are_not_told_apart_before_they_can_be(timeline: Timeline) -> None:
@@ -336,7 +336,7 @@ def test_a_click_on_a_tile_names_its_metric(qtbot: QtBot, timeline: Timeline) ->
     tiles.resize(900, 300)
     tiles.show_at(timeline, 23.7)
     tiles.show()
-    middle: QPoint = tiles.tiles["sway_m"].geometry().center()
+    middle: QPoint = tiles.tiles["pelvis_sway_m"].geometry().center()
     with qtbot.waitSignal(tiles.chosen) as signal:
         qtbot.mouseClick(tiles, Qt.MouseButton.LeftButton, pos=middle)
-    assert signal.args == ["sway_m"]
+    assert signal.args == ["pelvis_sway_m"]
