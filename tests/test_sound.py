@@ -259,7 +259,7 @@ async def test_the_first_beat_is_in_the_ear_as_a_foot_touches_down(ear: Any, lat
                 sink.put(end)
                 await asyncio.to_thread(recording.next, 0.8)
             heard_s = first_beats_s(recording)
-    assert len(heard_s) == 3
+    assert len(heard_s) >= 3
     # A headset that plays what it is handed 200 ms later is given it so much earlier; of those 200 ms the stream of
     # events, on which they are measured, itself has 35 ms and up to two of its blocks of 9 ms.
     early_s = 0.2 - 0.044 if latency_ms else 0.0

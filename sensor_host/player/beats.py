@@ -13,7 +13,8 @@ from sensor_host.player import tones
 # 12 dB softer while somebody speaks: the beat is still felt, and every word understood
 DUCKED = 0.25
 
-# 0.25 s: until its reserve of 200 ms is full, a stream just started does not know how far ahead it is written
+# 0.25 s: until its reserve of 200 ms is full, a stream just started does not know how far ahead it is written, and the
+# sound server still moves it by some milliseconds
 SETTLES_S = 0.25
 
 
@@ -28,7 +29,8 @@ class Footfalls:
 class Metronome:
     """Writes beats into the blocks a sound card asks for. Any thread may set it; one, the card's, calls ``fill``.
 
-    1. The first beat is heard when a foot is expected to touch down, where that is known; else it comes at once.
+    1. The first beat is heard when a foot is expected to touch down, where that is known; else it comes as soon as the
+       stream has settled.
     2. Beat k + 1 begins one period after beat k began, rounded to a sample; rounding never adds up. So beats of
        another rate than the runner's drift through his steps: what he is to follow is the rate.
     3. A new tempo counts from the last beat on: no beat is cut, and none comes twice.
@@ -121,10 +123,10 @@ class Metronome:
 
     def _first(self, begin: int, heard_s: float | None) -> float:
         """Return where the first beat begins; told anew with every block until it is there."""
+        earliest_frame = max(float(begin), self._settled_frame)
         falls = self._footfalls
         if falls is None or heard_s is None:
-            return float(begin)
-        earliest_frame = max(float(begin), self._settled_frame)
+            return earliest_frame
         in_ear_s = heard_s + self._late_s + (earliest_frame - begin) / tones.RATE_HZ
         steps = math.ceil((in_ear_s - falls.contact_host_s) / falls.step_s)
         return earliest_frame + (falls.contact_host_s + steps * falls.step_s - in_ear_s) * tones.RATE_HZ

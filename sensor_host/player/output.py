@@ -298,7 +298,7 @@ class ProgramOutput:
     """A program that is given raw samples, started anew for every sound.
 
     ``beats_options`` let it have more reserve for the metronome and, where it can, tell on its standard error how far
-    ahead it is (``Latency: 123 usec``, as pacat does): without that the metronome's first beat comes at once.
+    ahead it is (``Latency: 123 usec``, as pacat does): without that the metronome's beats begin anywhere.
     """
 
     event_latency_s = PROGRAM_START_S
