@@ -60,6 +60,9 @@ SHRINK_AFTER_S: Final = 3.0
 # 4 points a pixel: from there on the highest and the lowest of each pixel look the same
 THIN_FROM: Final = 4
 
+# 3 px of the screen: 1.5 of the window on a screen of double density
+MOST_PX: Final = 3
+
 AXIS_PX: Final = 40
 MARKS_PX: Final = 22
 FEET_PX: Final = 34
@@ -230,17 +233,18 @@ class _TracePlot:
         self._span_s = DEFAULT_SPAN_S
         self._fits_since_s = inf
         self._shown_s = -inf
-        self.curve, self._again = (pg.PlotCurveItem(skipFiniteCheck=True, antialias=False) for _ in range(2))
-        for curve in (self.curve, self._again):
+        # Qt draws lines of more than one pixel four times as slowly: a wide line is drawn again, side by side
+        self.curve, *self._again = (pg.PlotCurveItem(skipFiniteCheck=True, antialias=False) for _ in range(MOST_PX))
+        self._width_px = 1.0
+        for curve in (self.curve, *self._again):
             curve.setSegmentedLineMode("on")
             plot.addItem(curve, ignoreBounds=True)
         self._choose(0)
 
     def set_theme(self, theme: Theme) -> None:
-        # Qt draws lines of more than one pixel four times as slowly: a wide line is drawn twice, side by side
-        for curve in (self.curve, self._again):
+        for curve in (self.curve, *self._again):
             curve.setPen(pg.mkPen(QColor(theme.text), width=1))
-        self._again.setVisible(theme.trace_width_px > 1)
+        self._width_px = theme.trace_width_px
         _dress(self._plot, theme)
 
     def set_span(self, span_s: float) -> None:
@@ -271,9 +275,14 @@ class _TracePlot:
 
     def _draw(self, x: Array, y: NDArray[np.float32], connect: str | NDArray[np.int32]) -> None:
         self.curve.setData(x, y, connect=connect, skipFiniteCheck=True)
-        if self._again.isVisible():
-            self._again.setData(x, y, connect=connect, skipFiniteCheck=True)
-            self._again.setPos(self._plot.vb.viewPixelSize()[0], 0)
+        # a curve's pixels are those of the screen, of which a dense one has several to a pixel of the window
+        density = self._plot.scene().views()[0].devicePixelRatioF()
+        wanted = int(self._width_px * density + 0.5)
+        for number, curve in enumerate(self._again, start=1):
+            curve.setVisible(number < wanted)
+            if number < wanted:
+                curve.setData(x, y, connect=connect, skipFiniteCheck=True)
+                curve.setPos(number * self._plot.vb.viewPixelSize()[0] / density, 0)
 
     def _fit(self, low: float, high: float, now_s: float) -> None:
         """Choose the range for what is seen now."""
