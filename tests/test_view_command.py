@@ -219,6 +219,8 @@ def test_a_real_window_shows_and_ends_with_a_signal(needs: Needs, broker: Broker
             with Host(broker.url) as host:
                 # the window asks for the history as soon as it has heard of somebody
                 assert host.asked.wait(30)
+            # a broker that goes is said in the window, not in the terminal
+            broker.kill()
             window.send_signal(signal.SIGTERM)
             _, told = window.communicate(timeout=30)
         finally:

@@ -217,8 +217,8 @@ def test_the_present_moves_evenly_though_what_is_heard_comes_in_portions(rate: f
 def test_the_present_is_where_the_run_is_after_a_burst() -> None:
     pace = Pace()
     for i in range(1000):
-        pace.take(0.001 * i, 0.1 * i)
-    assert pace.now_s(1.0) <= 100.0 + 0.3
+        pace.take(0.0015 * i, 0.1 * i)
+    assert pace.now_s(2.5) <= 100.0 + 0.3
 
 
 # ---------------------------------------------------------------- what is missing, in words
