@@ -298,6 +298,14 @@ def test_the_wheel_shows_more_or_fewer_minutes(qtbot: QtBot, timeline: Timeline)
     assert strips.view.to_s - strips.view.from_s == pytest.approx(120.0)
 
 
+@pytest.mark.parametrize(("now_s", "span_s"), [(12.0, 60.0), (69.0, 60.0), (71.0, 120.0), (114.0, 120.0)])
+def test_no_more_is_shown_than_there_was(qtbot: QtBot, timeline: Timeline, now_s: float, span_s: float) -> None:
+    # the session began at 10 s
+    strips = shown(qtbot, timeline, now_s, span_s=300.0)
+    assert strips.view is not None
+    assert strips.view.to_s - strips.view.from_s == pytest.approx(span_s)
+
+
 def test_a_click_on_a_title_shows_another_metric_and_none_twice(qtbot: QtBot, timeline: Timeline) -> None:
     strips = shown(qtbot, timeline, 110.0, names=("contact_time_s", "cadence_spm"))
     (title,) = (label for label in strips.labels if label.text == "contact time, ms")

@@ -119,7 +119,8 @@ class Strips(QWidget):
         if not isfinite(now_s):
             return
         width = max(round(_plot_rect(QRectF(self.rect())).width()), 1)
-        pixel_s = self.span_s / width
+        span_s = self._span_at(now_s - timeline.begin_s)
+        pixel_s = span_s / width
         to_s = pixel_s * ceil(now_s / pixel_s)
         steps = timeline.steps
         # a step is filled up when its stride is complete
@@ -137,15 +138,18 @@ class Strips(QWidget):
         if key == self._key and self._held(timeline, now_s):
             return
         self._key = key
-        self.view = self._reckon(timeline, to_s, now_s, width)
+        self.view = self._reckon(timeline, to_s - span_s, to_s, now_s, width)
         self._repaint()
 
     def _held(self, timeline: Timeline, now_s: float) -> bool:
         """Return whether the bands are what they were."""
         return self.view is not None and self.view.bands == tuple(bands_at(timeline, n, now_s).all for n in self.names)
 
-    def _reckon(self, timeline: Timeline, to_s: float, now_s: float, width: int) -> StripsView:
-        from_s = to_s - self.span_s
+    def _span_at(self, elapsed_s: float) -> float:
+        """Return how much is shown: no more than the session is long, in the same few steps."""
+        return min((span_s for span_s in SPANS_S if elapsed_s <= span_s < self.span_s), default=self.span_s)
+
+    def _reckon(self, timeline: Timeline, from_s: float, to_s: float, now_s: float, width: int) -> StripsView:
         strips = tuple(strip_between(timeline, name, from_s, to_s, width) for name in self.names)
         for strip in strips:
             self._ranges[strip.name] = range_for(strip.name, strip.values, self._ranges.get(strip.name))
@@ -471,12 +475,10 @@ def _draw_steps(painter: QPainter, strip: Strip, axes: _Axes, theme: Theme) -> N
 
 def _tick_labels(places: _Places, plot: QRectF, reach: Range, name: str, theme: Theme) -> Iterable[Label]:
     figure = FIGURES[name]
+    high = min(max(0.16 * plot.height(), 11.0), 15.0)
     room = plot.height() / max(len(reach.ticks) - 1, 1)
-    high = min(max(0.9 * room, 9.0), 15.0)
-    shown = reach.ticks if room >= 1.1 * high else (reach.ticks[0], reach.ticks[-1])
-    if plot.height() < 2.2 * high:
-        shown = reach.ticks[-1:]
-    for tick in shown:
+    # every second or third where there is no room for all
+    for tick in reach.ticks[:: max(ceil(1.1 * high / max(room, 0.1)), 1)]:
         y = plot.bottom() - plot.height() * (tick - reach.low) / (reach.high - reach.low)
         y = min(max(y, plot.top() + 0.3 * high), plot.bottom() - 0.3 * high)
         box = QRectF(plot.left() - places.gutter, y - high / 2, places.gutter - 5.0, high)
