@@ -22,7 +22,7 @@ from pelvis.data import Side
 from sensor_host.cli import cli
 from sensor_host.view.cursor import Pointed
 from sensor_host.view.loading import Loading
-from sensor_host.view.replay_window import COMPARISON, RUN, STRIDES, ReplayWindow
+from sensor_host.view.replay_window import COMPARISON, RUN, STRIDES, STRIPS, ReplayWindow
 from sensor_host.view.theme import DARK, SUN
 from sensor_host.view.transport import Section
 from sensor_host.view.window_keys import REPLAY_KEYS
@@ -363,7 +363,7 @@ def test_what_does_not_go_together_is_refused(arguments: list[str]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="X11")
 def test_on_a_real_display_it_opens_and_ends_with_a_signal(needs: Needs, run: Run) -> None:
     read_end, write_end = os.pipe()
-    screen = [needs("Xvfb"), "-displayfd", str(write_end), "-screen", "0", "1280x720x24", "-nolisten", "tcp"]
+    screen = [needs("Xvfb"), "-displayfd", str(write_end), "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-noreset"]
     with subprocess.Popen(screen, pass_fds=[write_end], stderr=subprocess.DEVNULL) as server:
         os.close(write_end)
         try:
@@ -388,7 +388,8 @@ def test_on_a_real_display_it_opens_and_ends_with_a_signal(needs: Needs, run: Ru
                 command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             ) as window:
                 assert window.stdout is not None
-                assert window.stdout.readline() == "shown\n"
+                first = window.stdout.readline()
+                assert first == "shown\n", window.communicate()
                 window.send_signal(signal.SIGTERM)
                 _, errors = window.communicate(timeout=ENDS_WITHIN_S)
                 assert (window.returncode, errors) == (0, "")
@@ -398,6 +399,21 @@ def test_on_a_real_display_it_opens_and_ends_with_a_signal(needs: Needs, run: Ru
 
 def test_the_first_page_is_that_of_the_run(window: ReplayWindow) -> None:
     assert window.pages.currentIndex() == RUN
+
+
+def test_every_step_of_the_last_minutes_is_shown_and_a_click_goes_there(window: ReplayWindow, press: Press) -> None:
+    put(window, 120.0)
+    press(Qt.Key.Key_4)
+    pass_time(window, 1.0)
+    assert window.pages.currentIndex() == STRIPS
+    assert window.strips.view is not None
+    assert window.strips.view.to_s == pytest.approx(120.0, abs=1.0)
+    drops = next(strip for strip in window.strips.view.strips if strip.name == "pelvic_drop_deg")
+    assert len(drops.values) > 300
+    window.strips.picked.emit(66.5)
+    assert window.now_s == 66.5
+    press(Qt.Key.Key_Minus)
+    assert window.strips.span_s == 120.0
 
 
 def test_what_is_usual_at_the_speed_is_drawn_beside_the_strides(window: ReplayWindow, press: Press) -> None:

@@ -34,6 +34,8 @@ from sensor_host.view.panel import Turns
 from sensor_host.view.remembered import Remembered, recall, remember
 from sensor_host.view.stride_norms import norm_at
 from sensor_host.view.stride_view import LAST_S, Compared, StrideView
+from sensor_host.view.strips import SPANS_S as STRIP_SPANS_S
+from sensor_host.view.strips import Strips
 from sensor_host.view.theme import SIDE_LOOKS, THEMES, Theme, font, other_theme
 from sensor_host.view.timeline import MOTION_COLUMNS, Timeline
 from sensor_host.view.transport import Section, Transport
@@ -46,7 +48,7 @@ from sensor_host.view.window_keys import REPLAY_KEYS
 # 2 s: three strides or so
 A_BIT_S: Final = 2.0
 TITLE_PX: Final = 20
-RUN, STRIDES, COMPARISON = range(3)
+RUN, STRIDES, COMPARISON, STRIPS = range(4)
 
 _FEET: Final = (Side.UNKNOWN, Side.LEFT, Side.RIGHT)
 
@@ -125,6 +127,9 @@ class ReplayWindow(QWidget):
         self.run.title.hide()
         self.run.waves.set_span(min(SPANS_S, key=lambda span_s: abs(span_s - self._remembered.span_s)))
         self.strides, self.comparison = StrideView(self.cursor_of_all), ComparisonView(self.cursor_of_all)
+        self.strips = Strips()
+        self.strips.follow(self.cursor_of_all)
+        self.strips.picked.connect(self._go_to)
         self.wave_cursor = WaveCursor(self.run.waves, self.cursor_of_all, lambda: self.now_s)
         self.words = QLabel()
         self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -151,7 +156,7 @@ class ReplayWindow(QWidget):
 
     def _lay_out(self) -> None:
         self.pages = QStackedLayout()
-        for page in (self.run, self.strides, self.comparison):
+        for page in (self.run, self.strides, self.comparison, self.strips):
             self.pages.addWidget(page)
         last = QHBoxLayout()
         last.addWidget(self.state, 1)
@@ -186,6 +191,7 @@ class ReplayWindow(QWidget):
             self.run,
             self.strides,
             self.comparison,
+            self.strips,
             self.wave_cursor,
             *self.bars,
             self.help,
@@ -217,6 +223,8 @@ class ReplayWindow(QWidget):
             self.strides.show_at(timeline, now_s)
         elif page == COMPARISON and self._turns.come(self.comparison, clock_s):
             self.comparison.show_at(timeline, now_s)
+        elif page == STRIPS and self._turns.come(self.strips, clock_s):
+            self.strips.show_at(timeline, now_s)
         for bar, each in zip(self.bars, self.sessions, strict=True):
             if bar.isVisible():
                 bar.show_at(each.timeline, each.transport.now_s(clock_s))
@@ -307,6 +315,9 @@ class ReplayWindow(QWidget):
         """Show another page."""
         self.pages.setCurrentIndex(page)
         self._turns.reset()
+
+    def _go_to(self, t_s: float) -> None:
+        self._transport.seek(t_s, self._clock())
 
     def _jump(self, what: str, by: int) -> None:
         timeline = self.session.timeline
@@ -414,6 +425,10 @@ class ReplayWindow(QWidget):
     # ------------------------------------------------------------ the rest of the keys
 
     def _change_span(self, by: int) -> None:
+        if self.pages.currentIndex() == STRIPS:
+            at = STRIP_SPANS_S.index(self.strips.span_s) + by
+            self.strips.set_span(STRIP_SPANS_S[min(max(at, 0), len(STRIP_SPANS_S) - 1)])
+            return
         at = SPANS_S.index(self.run.waves.span_s) + by
         self.run.waves.set_span(SPANS_S[min(max(at, 0), len(SPANS_S) - 1)])
 

@@ -68,7 +68,7 @@ REPLAY_KEYS: Final = (
     _letter("norm", "n", "strides beside what is usual at their speed, or not"),
     _letter("feet", "b", "compare the steps of both feet, the left one, the right one"),
     _letter("swap", "s", "the other of two recordings"),
-    WindowKey("page", "1 2 3", ("1", "2", "3"), "waves, strides, comparison"),
+    WindowKey("page", "1 2 3 4", ("1", "2", "3", "4"), "waves, strides, comparison, every step of the last minutes"),
     *(key for key in KEYS if key.name in ("wider", "narrower", "theme", "picture", "full_screen")),
     WindowKey("back", "esc", ("Esc",), "back from full screen"),
     WindowKey("help", "?", ("?", "F1"), "these keys"),
