@@ -451,7 +451,7 @@ OFFSCREEN: Mapping[str, str] = {"QT_QPA_PLATFORM": "offscreen"}
 def xvfb() -> Iterator[Mapping[str, str]]:
     """A screen of its own, as large as a laptop's."""
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", "1", "-screen", "0", "1920x1080x24", "-nolisten", "tcp"],
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "1920x1080x24", "-nolisten", "tcp", "-noreset"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -234,7 +234,7 @@ def screen(needs: Needs) -> Iterator[str]:
     """Open a display that nobody sees."""
     read, write = os.pipe()
     server = subprocess.Popen(
-        [needs("Xvfb"), "-displayfd", str(write), "-screen", "0", "1280x720x24", "-nolisten", "tcp"],
+        [needs("Xvfb"), "-displayfd", str(write), "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-noreset"],
         pass_fds=(write,),
         stderr=subprocess.DEVNULL,
     )

@@ -128,8 +128,9 @@ class ReplayWindow(QWidget):
         self.run.waves.set_span(min(SPANS_S, key=lambda span_s: abs(span_s - self._remembered.span_s)))
         self.strides, self.comparison = StrideView(self.cursor_of_all), ComparisonView(self.cursor_of_all)
         self.strips = Strips()
-        self.strips.follow(self.cursor_of_all)
-        self.strips.picked.connect(self._go_to)
+        for strips in (self.strips, self.run.strips):
+            strips.follow(self.cursor_of_all)
+            strips.picked.connect(self._go_to)
         self.wave_cursor = WaveCursor(self.run.waves, self.cursor_of_all, lambda: self.now_s)
         self.words = QLabel()
         self.words.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -138,7 +139,7 @@ class ReplayWindow(QWidget):
         for bar, each in zip(self.bars, self.sessions, strict=True):
             bar.set_shaking(each.survey.shaking_g)
             bar.moved.connect(self.tick)
-            bar.section_changed.connect(self._take_section)
+            bar.section_changed.connect(self.take_section)
         self.help = Help(self, REPLAY_KEYS)
         self._lay_out()
         self._bind_keys()
@@ -337,17 +338,17 @@ class ReplayWindow(QWidget):
 
     def _begin_section(self) -> None:
         self._transport.begin_section(self._clock())
-        self._take_section()
+        self.take_section()
 
     def _end_section(self) -> None:
         self._transport.end_section(self._clock())
-        self._take_section()
+        self.take_section()
 
     def _clear_section(self) -> None:
         self._transport.clear_section()
-        self._take_section()
+        self.take_section()
 
-    def _take_section(self) -> None:
+    def take_section(self) -> None:
         """Let all pages show the strides of what is repeated now."""
         section = self._transport.section
         self.strides.set_section(section)
@@ -420,7 +421,7 @@ class ReplayWindow(QWidget):
         self.wave_cursor.set_timeline(self.session.timeline)
         self.run.health.set_session(self.session.survey.runner, "replay")
         self.setWindowTitle(f"{self.session.survey.source} - hipdrive")
-        self._take_section()
+        self.take_section()
 
     # ------------------------------------------------------------ the rest of the keys
 
