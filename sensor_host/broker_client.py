@@ -6,9 +6,10 @@ import asyncio
 import logging
 import os
 import ssl
+import traceback
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from sensor_host.errors import BrokerError, ConfigError
@@ -118,6 +119,22 @@ def new_client(
         max_queued_incoming_messages=incoming,
         logger=_quiet,
     )
+
+
+def hush_clients(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop not print what clients leave behind when their connection breaks.
+
+    Futures that nobody waits for any more, calls that find the connection closed: whoever uses the client is told by
+    its errors, and nobody wants a traceback in the middle of a run. What others leave behind is printed as ever.
+    """
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error: BaseException | None = context.get("exception")
+        places = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error and error.__traceback__)]
+        if not any(place.startswith(("aiomqtt", "paho.")) for place in (type(error).__module__, *places)):
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
 
 
 class _NewestMessages(asyncio.Queue["aiomqtt.Message"]):

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import jsonschema
 import pytest
 
 from pelvis.data import Command, Marker, Motion, Speed
 from sensor_host.broker import USER, EmbeddedBroker, _mosquitto_hash
-from sensor_host.broker_client import BrokerAddress
+from sensor_host.broker_client import BrokerAddress, hush_clients
 from sensor_host.config import MqttConfig
 from sensor_host.messages import unpack_samples
 from sensor_host.outbox import Policy
@@ -706,3 +707,27 @@ async def test_many_sinks_do_not_get_into_each_others_way(mosquitto: str, needs:
         while len(seen) < 3:
             seen.add((await listener.until("state", state="offline")).body["runner"])
     assert {message.topic for message in listener.of("step")} == {f"hipdrive/v1/{name}/step" for name in names}
+
+
+# ---------------------------------------------------------------- what a client leaves behind
+
+
+async def test_what_a_client_leaves_behind_is_not_printed_and_what_others_do_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.get_running_loop()
+    hush_clients(loop)
+    for error in (aiomqtt.MqttError("the connection was lost"), RuntimeError("somebody else's")):
+        loop.create_future().set_exception(error)
+    gc.collect()
+    closed = aiomqtt.Client("127.0.0.1")
+
+    def of_another() -> None:
+        raise OSError("another's socket")
+
+    # what paho does when its socket is gone
+    loop.call_soon(closed._client._sock_send, b"")
+    loop.call_soon(of_another)
+    await asyncio.sleep(0)
+    said = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [str(error) for error in said] == ["somebody else's", "another's socket"]

@@ -22,6 +22,7 @@ import msgspec
 from sensor_host import places
 from sensor_host.baselines import added, learn
 from sensor_host.boards import unfit
+from sensor_host.broker_client import hush_clients
 from sensor_host.calibration import calibrations_in_use
 from sensor_host.commands.options import SessionOptions
 from sensor_host.config import Config, words_in_use
@@ -162,6 +163,7 @@ class EndRequest:
 
 async def _conduct(source: Source, plan: Plan, end: EndRequest) -> Outcome:
     config = plan.config
+    hush_clients(asyncio.get_running_loop())
     task = asyncio.current_task()
     assert task is not None
     end.call(task.cancel)

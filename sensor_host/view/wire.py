@@ -30,6 +30,7 @@ from sensor_host.broker_client import (
     BrokerAddress,
     connection_error,
     first_failure,
+    hush_clients,
     is_refusal,
     new_client,
     tls_context,
@@ -227,8 +228,7 @@ class Wire:
         import aiomqtt
 
         self._loop = asyncio.get_running_loop()
-        # when a connection breaks the client leaves futures behind and calls that find it closed; it is said by `_tell`
-        self._loop.set_exception_handler(lambda _loop, _context: None)
+        hush_clients(self._loop)
         self._listening = asyncio.current_task()
         self._begun.set()
         retry_s = RETRY_MIN_S
