@@ -130,7 +130,10 @@ def hush_clients(loop: asyncio.AbstractEventLoop) -> None:
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error: BaseException | None = context.get("exception")
-        places = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error and error.__traceback__)]
+        places = [
+            frame.f_globals.get("__name__", "")
+            for frame, _ in traceback.walk_tb(error.__traceback__ if error else None)
+        ]
         if not any(place.startswith(("aiomqtt", "paho.")) for place in (type(error).__module__, *places)):
             loop.default_exception_handler(context)
 
