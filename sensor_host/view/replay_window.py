@@ -9,29 +9,43 @@
 from __future__ import annotations
 
 import time
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
-from PySide6.QtCore import QByteArray, QMargins, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QColor, QKeySequence, QPalette, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QMargins, Qt
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QLabel, QStackedLayout, QVBoxLayout, QWidget
 
 from pelvis.data import Side
-from sensor_host import places
 from sensor_host.view.comparison_view import Chosen, ComparisonView
 from sensor_host.view.cursor import Cursor
 from sensor_host.view.curves import CURVES, phase_at
 from sensor_host.view.focus import Focus
+from sensor_host.view.frame import (
+    FRAME_S,
+    GAP_PX,
+    LEAST_SIZE,
+    LINE_PX,
+    TOLD_S,
+    WORDS_PX,
+    bind,
+    change_span,
+    keep,
+    last_line,
+    paint_ground,
+    place,
+    save_picture,
+    span_near,
+    ticking,
+    turn_full_screen,
+)
 from sensor_host.view.line import Line
 from sensor_host.view.loading import Loading
 from sensor_host.view.overlay import Help
 from sensor_host.view.panel import Turns
-from sensor_host.view.remembered import Remembered, recall, remember
+from sensor_host.view.remembered import recall
 from sensor_host.view.stride_norms import norm_at
 from sensor_host.view.stride_view import LAST_S, Compared, StrideView
 from sensor_host.view.strips import SPANS_S as STRIP_SPANS_S
@@ -41,8 +55,6 @@ from sensor_host.view.timeline import MOTION_COLUMNS, Timeline
 from sensor_host.view.transport import Section, Transport
 from sensor_host.view.transport_bar import TransportBar, clock_words
 from sensor_host.view.wave_cursor import WaveCursor
-from sensor_host.view.waves import SPANS_S
-from sensor_host.view.window import FIRST_SIZE, FRAME_S, GAP_PX, LEAST_SIZE, LINE_PX, TOLD_S, WORDS_PX
 from sensor_host.view.window_keys import REPLAY_KEYS
 
 # 2 s: three strides or so
@@ -125,7 +137,7 @@ class ReplayWindow(QWidget):
         self.state, self._hint = Line(LINE_PX), Line(LINE_PX, whole=True)
         self.run = Focus(self._remembered.sizes, FRAME_S)
         self.run.title.hide()
-        self.run.waves.set_span(min(SPANS_S, key=lambda span_s: abs(span_s - self._remembered.span_s)))
+        self.run.waves.set_span(span_near(self._remembered.span_s))
         self.strides, self.comparison = StrideView(self.cursor_of_all), ComparisonView(self.cursor_of_all)
         self.strips = Strips()
         for strips in (self.strips, self.run.strips):
@@ -147,11 +159,8 @@ class ReplayWindow(QWidget):
         if len(self.sessions) > 1:
             self._compare_with_the_other()
         self.set_theme(self.theme)
-        self._place()
-        self._timer = QTimer(self)
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self.tick)
-        self._timer.start(round(1000 * FRAME_S))
+        place(self, self._remembered)
+        self._timer = ticking(self, self.tick)
 
     # ------------------------------------------------------------ layout and looks
 
@@ -159,9 +168,6 @@ class ReplayWindow(QWidget):
         self.pages = QStackedLayout()
         for page in (self.run, self.strides, self.comparison, self.strips):
             self.pages.addWidget(page)
-        last = QHBoxLayout()
-        last.addWidget(self.state, 1)
-        last.addWidget(self._hint)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(QMargins(GAP_PX, GAP_PX, GAP_PX, GAP_PX))
         whole.setSpacing(GAP_PX)
@@ -169,24 +175,12 @@ class ReplayWindow(QWidget):
         whole.addLayout(self.pages, 1)
         for bar in self.bars:
             whole.addWidget(bar)
-        whole.addLayout(last)
-
-    def _place(self) -> None:
-        self.resize(*FIRST_SIZE)
-        try:
-            geometry = b64decode(self._remembered.geometry, validate=True)
-        except Base64Error:
-            return
-        self.restoreGeometry(QByteArray(geometry))
+        whole.addLayout(last_line(self.state, self._hint))
 
     def set_theme(self, theme: Theme) -> None:
         """Take another look."""
         self.theme = theme
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Window, QColor(theme.ground))
-        palette.setColor(QPalette.ColorRole.WindowText, QColor(theme.text))
-        self.setPalette(palette)
-        self.setAutoFillBackground(True)
+        paint_ground(self, theme)
         self._hint.say("? keys", theme.soft)
         parts: tuple[Themed, ...] = (
             self.run,
@@ -298,15 +292,12 @@ class ReplayWindow(QWidget):
             "narrower": partial(self._change_span, -1),
             "theme": lambda: self.set_theme(other_theme(self.theme)),
             "picture": self.take_picture,
-            "full_screen": self._full_screen,
+            "full_screen": partial(turn_full_screen, self),
             "back": self._back,
             "help": self.help.toggle,
             "close": self.close,
         }
-        for key in REPLAY_KEYS:
-            for number, sequence in enumerate(key.sequences):
-                shortcut = QShortcut(QKeySequence(sequence), self)
-                shortcut.activated.connect(partial(self.turn_to, number) if key.name == "page" else does[key.name])
+        bind(self, REPLAY_KEYS, does, {"page": self.turn_to})
 
     @property
     def _transport(self) -> Transport:
@@ -430,14 +421,7 @@ class ReplayWindow(QWidget):
             at = STRIP_SPANS_S.index(self.strips.span_s) + by
             self.strips.set_span(STRIP_SPANS_S[min(max(at, 0), len(STRIP_SPANS_S) - 1)])
             return
-        at = SPANS_S.index(self.run.waves.span_s) + by
-        self.run.waves.set_span(SPANS_S[min(max(at, 0), len(SPANS_S) - 1)])
-
-    def _full_screen(self) -> None:
-        if self.isFullScreen():
-            self.showNormal()
-        else:
-            self.showFullScreen()
+        change_span(self.run.waves, by)
 
     def _back(self) -> None:
         if self.help.isVisible():
@@ -447,27 +431,13 @@ class ReplayWindow(QWidget):
 
     def take_picture(self) -> None:
         """Save what is seen, and say where."""
-        path = places.pictures_dir() / f"{datetime.now().astimezone():%Y%m%dT%H%M%S}-{self.session.survey.runner}.png"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            saved = self.grab().save(str(path))
-        except OSError:
-            saved = False
-        self.tell(f"picture: {path}" if saved else f"no picture: {path} cannot be written")
+        self.tell(save_picture(self, self.session.survey.runner))
 
     # ------------------------------------------------------------ the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._timer.stop()
-        geometry = b64encode(self.saveGeometry().data()).decode()
-        remember(
-            Remembered(
-                theme=self.theme.name,
-                span_s=self.run.waves.span_s,
-                geometry=geometry,
-                sizes=dict(self.run.sizes),
-            )
-        )
+        keep(self, self.theme, self.run)
         super().closeEvent(event)
 
 

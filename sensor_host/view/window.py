@@ -9,42 +9,45 @@
 from __future__ import annotations
 
 import time
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QColor, QKeySequence, QPalette, QShortcut
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QApplication, QLabel, QStackedLayout, QVBoxLayout, QWidget
 
-from sensor_host import places
 from sensor_host.messages import CommandName
 from sensor_host.ports import Mode
 from sensor_host.view.focus import Focus
+from sensor_host.view.frame import (
+    FRAME_S,
+    GAP_PX,
+    LEAST_SIZE,
+    LINE_PX,
+    TOLD_S,
+    WORDS_PX,
+    bind,
+    change_span,
+    keep,
+    last_line,
+    paint_ground,
+    place,
+    save_picture,
+    span_near,
+    ticking,
+    turn_full_screen,
+)
 from sensor_host.view.grid import Grid
 from sensor_host.view.line import Line
 from sensor_host.view.number import Number
 from sensor_host.view.overlay import Help
-from sensor_host.view.remembered import Remembered, recall, remember
+from sensor_host.view.remembered import recall
 from sensor_host.view.roster import Roster, Runner
 from sensor_host.view.theme import THEMES, Theme, font, other_theme
-from sensor_host.view.waves import SPANS_S
 from sensor_host.view.window_keys import KEYS
 from sensor_host.view.wire import Outcome, Received, Wire, WireState
-
-FRAME_S: Final = 1 / 30
-# 6 s: time to look down and read a line
-TOLD_S: Final = 6.0
-# 640 x 400: half of what it is made for; what is smaller cannot be read
-LEAST_SIZE: Final = (640, 400)
-FIRST_SIZE: Final = (1280, 720)
-LINE_PX: Final = 15
-WORDS_PX: Final = 22
-GAP_PX: Final = 6
 
 _MODES: Final = {Mode.LIVE: "live", Mode.REPLAY: "replay", Mode.SIMULATED: "simulated"}
 # how a command is called when there is something to say of it
@@ -93,15 +96,12 @@ class Window(QWidget):
         self.focus_page.tiles.chosen.connect(self.enlarge)
         self.help = Help(self)
         self.waves = self.focus_page.waves
-        self.waves.set_span(min(SPANS_S, key=lambda span_s: abs(span_s - self._remembered.span_s)))
+        self.waves.set_span(span_near(self._remembered.span_s))
         self._lay_out()
         self._bind_keys()
         self.set_theme(self.theme)
-        self._place()
-        self._timer = QTimer(self)
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self.tick)
-        self._timer.start(round(1000 * FRAME_S))
+        place(self, self._remembered)
+        self._timer = ticking(self, self.tick)
 
     # ------------------------------------------------------------ layout and looks
 
@@ -109,32 +109,16 @@ class Window(QWidget):
         self._pages = QStackedLayout()
         for page in (self.words, self.grid, self.focus_page, self.number):
             self._pages.addWidget(page)
-        last = QHBoxLayout()
-        last.addWidget(self.state, 1)
-        last.addWidget(self._hint)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(GAP_PX, GAP_PX, GAP_PX, GAP_PX)
         whole.setSpacing(GAP_PX)
         whole.addLayout(self._pages, 1)
-        whole.addLayout(last)
-
-    def _place(self) -> None:
-        self.resize(*FIRST_SIZE)
-        try:
-            geometry = b64decode(self._remembered.geometry, validate=True)
-        except Base64Error:
-            return
-        # Qt looks for itself whether the screen of then is still there
-        self.restoreGeometry(QByteArray(geometry))
+        whole.addLayout(last_line(self.state, self._hint))
 
     def set_theme(self, theme: Theme) -> None:
         """Take another look."""
         self.theme = theme
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Window, QColor(theme.ground))
-        palette.setColor(QPalette.ColorRole.WindowText, QColor(theme.text))
-        self.setPalette(palette)
-        self.setAutoFillBackground(True)
+        paint_ground(self, theme)
         self._hint.say("? keys", theme.soft)
         themed: Sequence[Focus | Grid | Number | Help] = (self.focus_page, self.grid, self.number, self.help)
         for part in themed:
@@ -245,22 +229,16 @@ class Window(QWidget):
             "lap": partial(self._command, "mark", kind="lap"),
             "mark": partial(self._command, "mark", kind="note"),
             "mute": self._mute,
-            "wider": partial(self._change_span, 1),
-            "narrower": partial(self._change_span, -1),
+            "wider": partial(change_span, self.waves, 1),
+            "narrower": partial(change_span, self.waves, -1),
             "theme": lambda: self.set_theme(other_theme(self.theme)),
             "picture": self.take_picture,
-            "full_screen": self._full_screen,
+            "full_screen": partial(turn_full_screen, self),
             "back": self._back,
             "help": self.help.toggle,
             "close": self.close,
         }
-        for key in KEYS:
-            for number, sequence in enumerate(key.sequences):
-                shortcut = QShortcut(QKeySequence(sequence), self)
-                if key.name == "focus":
-                    shortcut.activated.connect(partial(self._focus_number, number))
-                else:
-                    shortcut.activated.connect(does[key.name])
+        bind(self, KEYS, does, {"focus": self._focus_number})
 
     def focus_on(self, name: str) -> None:
         """Look at one runner."""
@@ -301,10 +279,6 @@ class Window(QWidget):
             self.number.set_metric(metric)
         self._enlarged = bool(metric) or not self._enlarged
 
-    def _change_span(self, by: int) -> None:
-        at = SPANS_S.index(self.waves.span_s) + by
-        self.waves.set_span(SPANS_S[min(max(at, 0), len(SPANS_S) - 1)])
-
     def _command(self, name: CommandName, **fields: str) -> None:
         runner = self.runner
         if runner is None:
@@ -318,29 +292,15 @@ class Window(QWidget):
         runner = self.runner
         self._command("unmute" if runner is not None and runner.timeline.muted else "mute")
 
-    def _full_screen(self) -> None:
-        if self.isFullScreen():
-            self.showNormal()
-        else:
-            self.showFullScreen()
-
     def take_picture(self) -> None:
         """Save what is seen, and say where."""
-        path = places.pictures_dir() / f"{datetime.now().astimezone():%Y%m%dT%H%M%S}-{self._focused or 'all'}.png"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            saved = self.grab().save(str(path))
-        except OSError:
-            saved = False
-        self.tell(f"picture: {path}" if saved else f"no picture: {path} cannot be written")
+        self.tell(save_picture(self, self._focused or "all"))
 
     # ------------------------------------------------------------ the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._timer.stop()
-        geometry = b64encode(self.saveGeometry().data()).decode()
-        sizes = dict(self.focus_page.sizes)
-        remember(Remembered(theme=self.theme.name, span_s=self.waves.span_s, geometry=geometry, sizes=sizes))
+        keep(self, self.theme, self.focus_page)
         super().closeEvent(event)
 
 
