@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, nan, pi
 from statistics import median
 from types import MappingProxyType
@@ -146,6 +146,8 @@ class Coach:
         self._run_s = 0.0
         self._last_step_s = self._last_counted_s = self._judged_s = -inf
         self._quiet_until_s = -inf
+        self._heard_s = -inf
+        self._coming: deque[Speed] = deque()
         self._speeds: deque[float] = deque(maxlen=_SPEEDS)
         self._speed_until_s = inf
         self._speed_mps: float | None = None
@@ -165,11 +167,16 @@ class Coach:
         """Yield what is to be said because of this item. Consume it wholly."""
         match item:
             case Step():
+                yield from self._come_to(item.reported_at_s)
                 yield from self._take_step(item)
             case Stride():
+                yield from self._come_to(item.completed_at_s)
                 yield from self._take_stride(item)
             case Activity():
+                yield from self._come_to(item.decided_at_s)
                 yield from self._turn(item)
+            case Speed() if item.t_s > self._heard_s:
+                self._coming.append(item)
             case Speed():
                 yield from self._take_speed(item)
             case HeartRate():
@@ -296,6 +303,12 @@ class Coach:
                 yield self._cue(t_s, fault, "debrief", fault.rule.phrase or fault.rule.alternate, EDGE, fault.bad_s)
         self._quiet_until_s = t_s + self._settings.settle_s
         self._forget()
+
+    def _come_to(self, t_s: float) -> Iterator[Said]:
+        """Let speeds count that were told beforehand, and count from now on."""
+        self._heard_s = max(self._heard_s, t_s)
+        while self._coming and self._coming[0].t_s <= t_s:
+            yield from self._take_speed(replace(self._coming.popleft(), t_s=t_s))
 
     def _take_speed(self, speed: Speed) -> Iterator[Said]:
         if speed.source == TREADMILL:
