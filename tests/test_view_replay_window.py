@@ -272,7 +272,10 @@ def test_the_mouse_over_the_waves_is_read_off_everywhere(window: ReplayWindow) -
     nearest = values[np.argmin(np.abs(times_s - t_s))]
     assert f"vertical acceleration {nearest[2]:.2f} g" in window.read_off()
     assert f"obliquity {nearest[3]:.1f} deg" in window.read_off()
+    pointed = window.cursor_of_all.at
     window.turn_to(STRIDES)
+    # where the system's own pointer lies over the window, it leaves the waves with them
+    window.cursor_of_all.point(pointed)
     pass_time(window, 1.0)
     line = window.strides._plots[0]._line
     assert line.isVisible()
