@@ -50,12 +50,12 @@ def without(profile: Profile, session: str) -> Profile:
 
 def baselines_of(profile: Profile) -> tuple[Baseline, ...]:
     """Return what the coach is told, without any calibration; of however few runs."""
-    return combine([[_said(one) for one in run.usual] for run in profile.runs if run.models == SHIPPED.version])
+    return combine([[_said(one) for one in run.usual] for run in profile.runs if counts(run)])
 
 
-def left_aside(profile: Profile) -> int:
-    """Return how many runs do not count because other event models measured them."""
-    return sum(run.models != SHIPPED.version for run in profile.runs)
+def counts(run: KnownRun) -> bool:
+    """Return whether a run counts: other event models would have measured something else."""
+    return run.models == SHIPPED.version
 
 
 def added(profile: Profile, session: str) -> str:

@@ -101,11 +101,6 @@ class EmbeddedBroker:
     ) -> None:
         await asyncio.to_thread(self._stop)
 
-    @property
-    def watcher_pid(self) -> int:
-        """Process id of the watcher; 0 where none runs."""
-        return self._watcher.pid if self._watcher is not None else 0
-
     def _candidates(self) -> list[tuple[Program, list[str]]]:
         found: list[tuple[Program, list[str]]] = []
         mosquitto = find_mosquitto()

@@ -116,14 +116,13 @@ def _row(one: Baseline, min_runs: int) -> str:
 
 
 def _runs(profile: Profile) -> Iterator[dict[str, object]]:
-    from pelvis.coefficients import SHIPPED
-    from sensor_host.baselines import speeds_text
+    from sensor_host.baselines import counts, speeds_text
 
     for run in profile.runs:
         yield {
             "session": run.session,
             "start_utc": run.start_utc,
-            "in_use": run.models == SHIPPED.version,
+            "in_use": counts(run),
             "metrics": len({one.metric for one in run.usual}),
             "speeds": speeds_text({one.speed_mps for one in run.usual}),
         }
